@@ -1,0 +1,1 @@
+"""What makes targets; each backend is independent of the others."""

@@ -1,0 +1,1 @@
+"""The default backend: user namespaces, no daemon, no root."""

@@ -1,0 +1,1 @@
+"""From a descriptor to a report: inputs, plan, run, collect."""

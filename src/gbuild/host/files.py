@@ -1,0 +1,85 @@
+"""Files of this host: atomic writes, digests and locks."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from gbuild.errors import Busy
+
+_CHUNK = 1 << 20
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 (64 lower-case hex) of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """Put ``data`` at ``path`` so that a reader sees the old bytes or the new, never a part.
+
+    The new bytes are on the disk (fsync) before the name changes.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, mode)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+@contextmanager
+def locked(
+    path: Path, *, what: str, shared: bool = False, wait: float | None = None
+) -> Iterator[BinaryIO]:
+    """Hold a flock on ``path`` (made if absent, never removed).
+
+    Args:
+        path: the lock file; the holder's pid is written into it when exclusive.
+        what: names the locked thing in the error.
+        shared: many readers may hold it together.
+        wait: None waits for ever, 0 not at all, else seconds.
+
+    Raises:
+        Busy: another process holds it; names that process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "r+b") as stream:
+        _acquire(stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, what, wait)
+        if not shared:
+            stream.truncate(0)
+            stream.write(f"{os.getpid()}\n".encode())
+            stream.flush()
+        yield stream
+
+
+def _acquire(stream: BinaryIO, kind: int, what: str, wait: float | None) -> None:
+    deadline = None if wait is None else time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(stream, kind if deadline is None else kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if deadline is not None and time.monotonic() >= deadline:
+                stream.seek(0)
+                holder = stream.read(32).decode(errors="replace").strip() or "unknown"
+                raise Busy(
+                    f"{what} is in use by process {holder}",
+                    hint="wait until it has ended, or pass --wait",
+                ) from None
+            time.sleep(0.05)
+        else:
+            return

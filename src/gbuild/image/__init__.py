@@ -1,0 +1,1 @@
+"""From a lock to a root file system: resolve, download, bootstrap, keep."""

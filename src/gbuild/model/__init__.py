@@ -1,0 +1,1 @@
+"""Frozen values without I/O and without third-party imports."""

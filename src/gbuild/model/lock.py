@@ -1,0 +1,88 @@
+"""The pinned package sets of a descriptor's environments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """One signed archive state: which InRelease vouched for the packages taken from it.
+
+    ``name`` is symbolic (``debian``, ``debian-security``, ``ubuntu``, or the name of a
+    descriptor's own repository); ``suite`` the suite inside it (``bookworm-updates``);
+    ``sha256`` and ``date`` (seconds since the epoch) are of the signed InRelease; ``signed_by``
+    the fingerprints (40 upper-case hex) of the keys whose signatures were good.
+    """
+
+    name: str
+    suite: str
+    sha256: str
+    date: int
+    signed_by: tuple[str, ...]
+    components: tuple[str, ...] = ("main",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Package:
+    """One binary package: identity, where it lies in its archive, and its exact bytes."""
+
+    name: str
+    arch: str
+    version: str
+    sha256: str
+    size: int
+    archive: str
+    path: str
+    essential: bool = False
+
+    @property
+    def file_name(self) -> str:
+        """The name apt gives the file in its cache: ``name_version_arch.deb``, colon as %3a."""
+        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.arch}.deb"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One suite x architecture with its pinned packages, sorted by (name, arch)."""
+
+    suite: str
+    arch: str
+    distro: str
+    request: tuple[str, ...]
+    archives: tuple[Archive, ...]
+    packages: tuple[Package, ...]
+    family: str = "deb"
+    base: str = "full"
+    foreign: tuple[str, ...] = ()
+    boot: tuple[Package, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """``<suite>-<arch>``."""
+        return f"{self.suite}-{self.arch}"
+
+    @property
+    def date(self) -> int:
+        """The newest archive date: the image's SOURCE_DATE_EPOCH."""
+        return max(a.date for a in self.archives)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """All environments of one descriptor.
+
+    ``images`` maps ``<suite>-<arch>`` to {recipe number as text: sha256 of the image tar}; it
+    is not part of the lock's digest.
+    """
+
+    environments: tuple[Environment, ...]
+    images: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def environment(self, label: str) -> Environment | None:
+        """Return the environment called ``<suite>-<arch>``, if it is locked."""
+        return next((e for e in self.environments if e.label == label), None)

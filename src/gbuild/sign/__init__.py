@@ -1,0 +1,1 @@
+"""Signing of reports and the tree of signatures."""

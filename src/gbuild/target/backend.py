@@ -1,0 +1,146 @@
+"""The seam: what a backend must give, and nothing more - a machine that answers SSH.
+
+Running commands, moving trees and waiting are written once above it, in
+:mod:`gbuild.target.shell`.
+"""
+
+from __future__ import annotations
+
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Self
+
+from gbuild.model.image import Image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one target may use; None asks for no limit. Sizes are bytes."""
+
+    memory: int | None = None
+    cpus: int | None = None
+    processes: int | None = 32768
+    open_files: int | None = 65536
+    disk: int | None = None
+    inodes: int | None = 2_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetSpec:
+    """What to start: a fresh copy of ``image`` under ``name``.
+
+    ``user`` is the build user to be made (uid 1000, home /home/<user>); ``network`` False means
+    that no packet leaves the target from its first instruction; ``sudo`` gives the user a
+    password-less sudo rule and lets set-uid programs work.
+    """
+
+    name: str
+    image: Image
+    user: str
+    hostname: str = "gitian"
+    network: bool = False
+    sudo: bool = False
+    scratch: Literal["tmpfs", "disk"] = "tmpfs"
+    limits: Limits = field(default_factory=Limits)
+    extras: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a host can or cannot do; ``mend`` is the command that changes it."""
+
+    what: str
+    state: Literal["ok", "missing", "limited", "not tested"]
+    detail: str
+    mend: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetInfo:
+    """A target that exists now."""
+
+    name: str
+    backend: str
+    state: Literal["running", "dead"]
+    started: float
+    pid: int | None = None
+
+
+class Machine(ABC):
+    """One running, disposable copy of an image.
+
+    Attributes:
+        name: the target's name.
+        user: the build user.
+        host_key: the only SSH host key to accept (``ssh-ed25519 AAAA...``).
+        client_key: private key for root and ``user``, OpenSSH PEM text.
+        facts: how it really runs (limits that hold, scratch, network), for the statement.
+    """
+
+    name: str
+    user: str
+    host_key: str
+    client_key: str
+    facts: Mapping[str, str]
+
+    @abstractmethod
+    def connect(self) -> socket.socket:
+        """Return a new stream on whose other end an SSH server speaks."""
+
+    @abstractmethod
+    def cut_network(self) -> None:
+        """Take the network away for good; returns when no packet can leave."""
+
+    @abstractmethod
+    def alive(self) -> bool:
+        """Say whether the machine still runs."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End the machine and everything in it; a second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class Backend(ABC):
+    """A way to make machines on this host."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def probe(self) -> tuple[Finding, ...]:
+        """Try what this backend needs; cheap, changes nothing."""
+
+    @abstractmethod
+    def prepare(self, image: Image) -> None:
+        """Bring the image into this backend's shape once, so that starts are fast."""
+
+    @abstractmethod
+    def start(self, spec: TargetSpec) -> Machine:
+        """Start a fresh target that dies with this process unless it is detached.
+
+        Raises:
+            BackendFailure: it could not be started.
+        """
+
+    @abstractmethod
+    def detach(self, spec: TargetSpec) -> TargetInfo:
+        """Start a target that outlives this process (for ``gtarget start``)."""
+
+    @abstractmethod
+    def attach(self, name: str) -> Machine:
+        """Return a machine for a detached target; its ``stop`` ends the target."""
+
+    @abstractmethod
+    def targets(self) -> tuple[TargetInfo, ...]:
+        """List the targets of this backend and this person, running and dead."""
+
+    @abstractmethod
+    def prune(self) -> tuple[str, ...]:
+        """Remove what dead targets and killed runs left behind; return what was removed."""

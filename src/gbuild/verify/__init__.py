@@ -1,0 +1,1 @@
+"""Reading a signature tree and judging it."""
