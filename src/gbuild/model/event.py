@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["step", "info", "warning", "progress", "output", "done"]
+Kind = Literal["step", "info", "warning", "progress", "output", "done", "error"]
 
 
 @dataclass(frozen=True, slots=True)

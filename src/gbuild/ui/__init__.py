@@ -1,1 +1,40 @@
-"""The only code that knows a terminal."""
+"""The only code that knows a terminal: events become plain lines, a live display or JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from gbuild.ui.plain import PlainRenderer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import TextIO
+
+Mode = Literal["auto", "plain", "json"]
+Renderer = PlainRenderer
+"""Receives events from any thread; ``close`` ends a display that is still drawn."""
+
+__all__ = ["Mode", "Renderer", "render"]
+
+
+def render(
+    mode: Mode, *, stream: TextIO, environment: Mapping[str, str], quiet: bool = False
+) -> Renderer:
+    """Return the renderer that fits ``stream``.
+
+    Args:
+        mode: ``auto`` draws progress when ``stream`` is a terminal and writes plain lines
+            otherwise; ``json`` writes one object a line.
+        stream: standard error, as a rule.
+        environment: ``TERM=dumb`` and ``NO_COLOR`` are honoured.
+        quiet: only warnings are shown.
+    """
+    if mode == "json":
+        from gbuild.ui.jsonlines import JsonRenderer
+
+        return JsonRenderer(stream, quiet=quiet)
+    if mode == "auto" and stream.isatty() and environment.get("TERM", "dumb") != "dumb":
+        from gbuild.ui.live import LiveRenderer
+
+        return LiveRenderer(stream, quiet=quiet, colour="NO_COLOR" not in environment)
+    return PlainRenderer(stream, quiet=quiet)

@@ -1,0 +1,175 @@
+"""The one boundary of every command: shared options, errors to exit codes, signals, pipes.
+
+A command is written as::
+
+    @click.command()
+    @click.option(...)
+    @shared_options()
+    def gverify(session: Session, ...) -> int | None: ...
+
+    def main() -> None:
+        run(gverify)
+
+It returns None or an exit code, raises :class:`gbuild.errors.GbuildError` for every expected
+failure, tells progress to ``session.sink``, writes its answer with ``session.say`` (people) and
+``session.answer`` (``--json``).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import sys
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+from gbuild import __version__
+from gbuild.cli._failure import Failure, classify, write_failure
+from gbuild.cli._session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+    Command = Callable[..., Any]
+
+__all__ = ["Session", "run", "shared_options"]
+
+_BROKEN_PIPE: Final = 128 + signal.SIGPIPE
+_ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
+
+
+def shared_options(*, store: bool = True, workspace: bool = True) -> Callable[[Command], Command]:
+    """Add the options that every command has and pass a :class:`Session` as first argument.
+
+    Args:
+        store: the command uses the store (``--store DIR``).
+        workspace: the command works in a workspace (``--workspace DIR``).
+    """
+    options = [
+        _stored("--debug", is_flag=True, help="Show the traceback of every error."),
+        _stored("--quiet", "-q", is_flag=True, help="Show warnings and errors only."),
+        _stored(
+            "--json",
+            is_flag=True,
+            help="One JSON object on standard output, events as JSON lines on standard error.",
+        ),
+    ]
+    if store:
+        options.append(
+            _stored("--store", "store_folder", **_folder("Where blobs and images are kept."))
+        )
+    if workspace:
+        options.append(
+            _stored(
+                "--workspace", "workspace_folder", **_folder("Folder to work in [default: here].")
+            )
+        )
+
+    def decorate(function: Command) -> Command:
+        def invoke(*args: Any, **kwargs: Any) -> Any:
+            return function(click.get_current_context().find_object(Session), *args, **kwargs)
+
+        # click keeps the options declared below this decorator on the function itself.
+        wrapped: Command = update_wrapper(invoke, function)
+        for option in options:
+            wrapped = option(wrapped)
+        return click.version_option(__version__, message="%(prog)s %(version)s")(wrapped)
+
+    return decorate
+
+
+def run(command: click.Command, *, arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command of this process to its end; never returns."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are text
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, _interrupt)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    session = Session(command=command.name or "gbuild", environment=dict(os.environ))
+    _leave(_outcome(command, given, session))
+
+
+def _outcome(command: click.Command, arguments: list[str], session: Session) -> int:
+    """Return the exit code of the command, having told the person what failed."""
+    try:
+        code = _invoke(command, arguments, session)
+        session.close()
+        sys.stdout.flush()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except BrokenPipeError as error:
+        if _reader_is_gone():
+            return _BROKEN_PIPE
+        return _failed(classify(error), arguments, session)
+    except BaseException as error:  # the boundary: whatever it is, the person gets an exit code
+        return _failed(classify(error), arguments, session)
+    return code
+
+
+def _invoke(command: click.Command, arguments: list[str], session: Session) -> int:
+    name = session.command
+    if instruction := session.environment.get(f"_{name.upper()}_COMPLETE"):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(command, {}, name, f"_{name.upper()}_COMPLETE", instruction)
+    with command.make_context(name, arguments, obj=session) as context:
+        code = command.invoke(context)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(failure: Failure, arguments: list[str], session: Session) -> int:
+    session.close()
+    if "--json" in arguments:  # a usage error may come before the option was read
+        session.json = True
+    try:
+        write_failure(failure, session)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _BROKEN_PIPE
+    return failure.exit_code
+
+
+def _reader_is_gone() -> bool:
+    """Say whether it was our own standard output that broke."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Turn a request to end into what ctrl-C does, so that every clean-up runs, once."""
+    for number in _ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process; what standard output could not take must not become a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or (_BROKEN_PIPE if error.errno == errno.EPIPE else 3)
+    sys.exit(code)
+
+
+def _stored(*names: str, **attributes: Any) -> Callable[[Command], Command]:
+    """Return an option whose value goes to the session and not to the command."""
+
+    def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        session = context.find_object(Session)
+        if session is not None and value not in (None, False):
+            setattr(session, parameter.name or "", value)
+
+    return click.option(*names, expose_value=False, is_eager=True, callback=keep, **attributes)
+
+
+def _folder(text: str) -> dict[str, Any]:
+    from pathlib import Path
+
+    return {"type": click.Path(file_okay=False, path_type=Path), "metavar": "DIR", "help": text}

@@ -1,0 +1,96 @@
+"""What one run of a command shares: where it works, how it speaks."""
+
+from __future__ import annotations
+
+import json as _json
+import os
+import sys
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gbuild.errors import UsageFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gbuild.host.store import Store
+    from gbuild.model.event import Sink
+    from gbuild.ui import Renderer
+
+
+@dataclass(kw_only=True)
+class Session:
+    """The shared options as given, and the few things made from them when first asked for.
+
+    ``command`` names the ``format`` of JSON answers: a group sets it to ``gtarget.list``.
+    """
+
+    command: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    workspace_folder: Path | None = None
+    store_folder: Path | None = None
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+    answered: bool = field(default=False, init=False)
+
+    @property
+    def workspace(self) -> Path:
+        """Return the folder to work in, absolute.
+
+        Raises:
+            UsageFailure: it does not exist.
+        """
+        folder = (self.workspace_folder or Path()).absolute()
+        if not folder.is_dir():
+            raise UsageFailure(f"the workspace {folder} does not exist", hint=f"mkdir -p {folder}")
+        return folder
+
+    @cached_property
+    def store(self) -> Store:
+        """Open the store (made if absent)."""
+        from gbuild.host.store import Store, default_root
+
+        return Store(
+            self.store_folder.absolute()
+            if self.store_folder
+            else default_root(os.getuid(), self.environment)
+        )
+
+    @property
+    def sink(self) -> Sink:
+        """Where events go: standard error, in the shape that fits it."""
+        return self._renderer
+
+    @cached_property
+    def _renderer(self) -> Renderer:
+        from gbuild.ui import render
+
+        return render(
+            "json" if self.json else "auto",
+            stream=sys.stderr,
+            environment=self.environment,
+            quiet=self.quiet,
+        )
+
+    def say(self, text: str = "") -> None:
+        """Write a line of the answer for people; nothing with ``--json``.
+
+        Foreign text in it must have been escaped (:mod:`gbuild.ui.escape`).
+        """
+        if not self.json:
+            sys.stdout.write(f"{text}\n")
+
+    def answer(self, fields: Mapping[str, object]) -> None:
+        """Write the one JSON object of this run; nothing without ``--json``."""
+        if self.json:
+            self.answered = True
+            document = {"format": f"gbuild.{self.command}/1", **fields}
+            sys.stdout.write(_json.dumps(document, ensure_ascii=True, indent=2) + "\n")
+
+    def close(self) -> None:
+        """Take progress bars off the screen."""
+        if "_renderer" in self.__dict__:
+            self._renderer.close()

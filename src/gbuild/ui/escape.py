@@ -1,0 +1,49 @@
+"""Text that a target, a tree or a log wrote, made harmless for the medium it is shown in.
+
+One function per medium; whoever shows foreign text calls the one that fits, exactly once.
+"""
+
+from __future__ import annotations
+
+import html as _html
+import re
+import unicodedata
+
+_SAFE_ASCII = re.compile(r"[\n\t\x20-\x7e]*\Z")
+_DANGEROUS_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+_MARKDOWN_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~>:@/])")
+
+
+def terminal(text: str) -> str:
+    r"""Return ``text`` with everything that could drive a terminal spelled out (``\x1b``).
+
+    Controls, direction overrides, invisible and unassigned characters and lone surrogates are
+    escaped; newline and tab stay.
+    """
+    if _SAFE_ASCII.match(text):
+        return text
+    return "".join(map(_visible, text))
+
+
+def line(text: str) -> str:
+    """Like :func:`terminal`, for text that must stay on one line."""
+    return terminal(text).replace("\n", r"\n").replace("\t", r"\t")
+
+
+def html(text: str) -> str:
+    """Return ``text`` for an HTML text node or a quoted attribute."""
+    return _html.escape(terminal(text), quote=True)
+
+
+def markdown(text: str) -> str:
+    """Return ``text`` for the middle of a Markdown line: no markup, link, mention or HTML."""
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", _html.escape(line(text), quote=False))
+
+
+def _visible(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in _DANGEROUS_CATEGORIES:
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
