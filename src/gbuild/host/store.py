@@ -105,6 +105,19 @@ class Store:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def adopt(self, temporary: Path, sha256: str) -> Path:
+        """Make a file below tmp/, whose bytes the caller has just hashed, the blob.
+
+        The bytes are on the disk (fsync) before the name is.
+        """
+        path = self.blob(sha256)
+        path.parent.mkdir(exist_ok=True, mode=0o755)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.chmod(0o444)
+        temporary.replace(path)
+        return path
+
     def lock(
         self, name: str, *, shared: bool = False, wait: float | None = None
     ) -> AbstractContextManager[BinaryIO]:

@@ -1,0 +1,273 @@
+"""Downloads into the store: by sha256, resumed, tried again, from several addresses.
+
+What was received is kept in the store's ``tmp/partial-<sha256>`` under a lock, so a killed
+download goes on where it stopped and two processes never write one file. Whatever a server
+answers to a resumed request, the hash of the whole decides; when it is wrong after resuming, the
+same address is asked once more from the first byte.
+"""
+
+from __future__ import annotations
+
+import queue
+import random
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gbuild.errors import GbuildError, HostFailure, Unavailable, WrongHash
+from gbuild.host.files import sha256_of
+from gbuild.host.meter import Meter
+from gbuild.host.partial import Partial, local_file
+from gbuild.host.store import Store
+from gbuild.host.web import Answer, Broken, Refused, Settings, Stopped, get, shown
+from gbuild.model.event import Event, Sink, discard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A blob to be had: ``name`` is for messages, ``size`` in bytes if known.
+
+    ``urls`` (http, https, file) are tried in order.
+    """
+
+    name: str
+    sha256: str
+    urls: tuple[str, ...]
+    size: int | None = None
+
+
+def fetch_blob(
+    store: Store,
+    *,
+    name: str,
+    sha256: str,
+    urls: Sequence[str],
+    size: int | None = None,
+    sink: Sink = discard,
+    settings: Settings | None = None,
+    offline: bool = False,
+) -> Path:
+    """Bring one blob into the store, unless it is there, and return its path.
+
+    Raises: as :func:`fetch_all`.
+    """
+    wanted = Wanted(name=name, sha256=sha256, urls=tuple(urls), size=size)
+    return fetch_all(store, (wanted,), sink=sink, settings=settings, offline=offline)[0]
+
+
+def fetch_all(
+    store: Store,
+    wanted: Sequence[Wanted],
+    *,
+    sink: Sink = discard,
+    settings: Settings | None = None,
+    offline: bool = False,
+    workers: int = 8,
+    label: str | None = None,
+) -> tuple[Path, ...]:
+    """Bring many blobs into the store, side by side; return their paths in the same order.
+
+    ``settings`` (patience, proxies) come from :func:`gbuild.host.web.settings`. ``offline`` takes
+    nothing from the network; ``file:`` addresses still count. With ``label`` there is one progress
+    bar of this name for all, instead of one for each.
+
+    Raises:
+        Unavailable: some can be had nowhere; names all of them, and every address with its reason.
+        WrongHash: the same, and at least one address gave other bytes.
+        HostFailure: the store cannot be written (disk full); nothing else is tried.
+    """
+    missing = tuple({one.sha256: one for one in wanted if not store.has(one.sha256)}.values())
+    if missing:
+        _Run(store, missing, sink, settings or Settings(), offline, label).all(workers)
+    return tuple(store.blob(one.sha256) for one in wanted)
+
+
+@dataclass(slots=True)
+class _Run:
+    """One call of :func:`fetch_all`: what its threads share."""
+
+    store: Store
+    wanted: Sequence[Wanted]
+    sink: Sink
+    settings: Settings
+    offline: bool
+    label: str | None
+    stop: threading.Event = field(default_factory=threading.Event)
+    slow: set[str] = field(default_factory=set)
+    failures: dict[str, GbuildError] = field(default_factory=dict)
+    crash: BaseException | None = None
+
+    def all(self, workers: int) -> None:
+        """Run to the end; ctrl-C stops the threads within a tick, partial files stay."""
+        todo: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
+        for one in self.wanted:
+            todo.put(one)
+        meter = Meter(self.sink, self.label, {w.name: w.size for w in self.wanted})
+        threads = [
+            threading.Thread(target=self._work, args=(todo, meter), daemon=True)
+            for _ in range(min(workers, len(self.wanted)))
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            self.stop.set()
+        if self.crash is not None:
+            raise self.crash
+        if self.failures:
+            raise _summary(
+                [self.failures[w.sha256] for w in self.wanted if w.sha256 in self.failures]
+            )
+
+    def _work(self, todo: queue.SimpleQueue[Wanted], meter: Meter) -> None:
+        with suppress(queue.Empty, Stopped):
+            while not self.stop.is_set():
+                one = todo.get_nowait()
+                try:
+                    _Download(self, one, meter.of(one.name)).run()
+                except HostFailure as error:
+                    self._abort(error)
+                except GbuildError as error:
+                    self.failures[one.sha256] = error
+                except Stopped:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - a defect: raised by the thread that waits
+                    self._abort(error)
+
+    def _abort(self, error: BaseException) -> None:
+        self.crash = self.crash or error
+        self.stop.set()
+
+
+class _Download:
+    """One blob: its addresses, round after round, until one gives the right bytes."""
+
+    def __init__(self, run: _Run, wanted: Wanted, progress: Callable[[int], None]) -> None:
+        self._run = run
+        self._wanted = wanted
+        self._progress = progress
+        self._alive = [u for u in wanted.urls if not run.offline or u.startswith("file:")]
+        self._reasons: dict[str, str] = {}
+        self._got: str | None = None
+
+    def run(self) -> None:
+        if not self._alive:
+            raise self._failure()
+        store, sha256 = self._run.store, self._wanted.sha256
+        with Partial.of(store, sha256, self._run.stop) as partial:
+            if store.has(sha256):  # another process was faster
+                return
+            for number in range(self._run.settings.rounds):
+                if self._round(number, partial):
+                    store.adopt(partial.path, sha256)
+                    return
+        raise self._failure()
+
+    def _round(self, number: int, partial: Partial) -> bool:
+        wait = 0.0
+        # a host that failed for another file is asked last
+        for url in sorted(self._alive, key=lambda u: urlsplit(u).netloc in self._run.slow):
+            try:
+                if self._attempt(url, partial):
+                    return True
+            except Refused as error:
+                self._alive.remove(url)
+                self._reasons[url] = str(error)
+            except Broken as error:
+                self._run.slow.add(urlsplit(url).netloc)
+                self._reasons[url] = str(error)
+                wait = max(wait, error.wait)
+        if self._alive and number + 1 < self._run.settings.rounds:
+            jitter = random.uniform(0.5, 1.5)  # noqa: S311 - spreads clients, guards nothing
+            self._pause(max(wait, self._run.settings.delay * 2**number * jitter))
+        return False
+
+    def _pause(self, seconds: float) -> None:
+        url = self._alive[0]
+        self._run.sink(
+            Event(
+                "info",
+                f"{self._wanted.name}: {shown(url)}: {self._reasons[url]}; "
+                f"trying again in {seconds:.1f} s",
+            )
+        )
+        if self._run.stop.wait(seconds):
+            raise Stopped
+
+    def _attempt(self, url: str, partial: Partial) -> bool:
+        """Receive and check; a wrong hash after resuming earns one more try from the start."""
+        resumed = partial.size() > 0
+        self._receive(url, partial)
+        found = sha256_of(partial.path)
+        if found != self._wanted.sha256 and resumed:
+            partial.restart()
+            self._receive(url, partial)
+            found = sha256_of(partial.path)
+        if found == self._wanted.sha256:
+            return True
+        partial.restart()
+        self._got = found
+        raise Refused(f"wrong hash: expected sha256 {self._wanted.sha256}, got {found}")
+
+    def _receive(self, url: str, partial: Partial) -> None:
+        if url.startswith("file:"):
+            with local_file(url) as stream:
+                partial.restart()
+                self._write(iter(lambda: stream.read(1 << 20), b""), partial, None)
+            return
+        start = partial.size()
+        if start and start == self._wanted.size:
+            return  # everything came, but the process died before it was checked
+        with get(url, start=start, settings=self._run.settings, stop=self._run.stop) as answer:
+            if not answer.outside:
+                self._take(answer, partial)
+                return
+        partial.restart()
+        with get(url, settings=self._run.settings, stop=self._run.stop) as answer:
+            self._take(answer, partial)
+
+    def _take(self, answer: Answer, partial: Partial) -> None:
+        size = self._wanted.size
+        if None not in (size, answer.total) and size != answer.total:
+            raise Refused(f"has {answer.total} bytes, expected {size}")
+        partial.truncate(answer.start)  # a server may ignore the range and begin at the start
+        self._write(answer.chunks(), partial, answer.total)
+
+    def _write(self, pieces: Iterator[bytes], partial: Partial, total: int | None) -> None:
+        expected = self._wanted.size if self._wanted.size is not None else total
+        cap = self._run.settings.largest if expected is None else expected
+        for piece in pieces:
+            if partial.size() + len(piece) > cap:
+                partial.restart()
+                raise Refused(f"gives more than {cap} bytes")
+            partial.write(piece)
+            self._progress(partial.size())
+        if expected is not None and partial.size() < expected:
+            raise Broken(f"ended after {partial.size()} of {expected} bytes")
+
+    def _failure(self) -> GbuildError:
+        name, urls = self._wanted.name, self._wanted.urls
+        if self._run.offline:
+            return Unavailable(f"{name} is not at hand, and this run is offline")
+        if not urls:
+            return Unavailable(f"{name} is not at hand, and no address is known for it")
+        details = tuple(f"{shown(url)}: {self._reasons[url]}" for url in urls)
+        if self._got is not None:
+            return WrongHash(f"{name} has the wrong hash", details=details)
+        return Unavailable(f"{name} could not be fetched", details=details)
+
+
+def _summary(failures: Sequence[GbuildError]) -> GbuildError:
+    if len(failures) == 1:
+        return failures[0]
+    wrong = any(isinstance(one, WrongHash) for one in failures)
+    details = [
+        line for one in failures for line in (one.brief, *(f"  {text}" for text in one.details))
+    ]
+    kind = WrongHash if wrong else Unavailable
+    return kind(f"{len(failures)} files could not be fetched", details=tuple(details))
