@@ -9,21 +9,20 @@ same address is asked once more from the first byte.
 from __future__ import annotations
 
 import queue
-import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from gbuild.errors import GbuildError, HostFailure, Unavailable, WrongHash
 from gbuild.host.files import sha256_of
 from gbuild.host.meter import Meter
 from gbuild.host.partial import Partial, local_file
+from gbuild.host.rounds import Rounds
 from gbuild.host.store import Store
-from gbuild.host.web import Answer, Broken, Refused, Settings, Stopped, get, shown
-from gbuild.model.event import Event, Sink, discard
+from gbuild.host.web import Answer, Broken, Refused, Settings, Stopped, get
+from gbuild.model.event import Sink, discard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +82,47 @@ def fetch_all(
     if missing:
         _Run(store, missing, sink, settings or Settings(), offline, label).all(workers)
     return tuple(store.blob(one.sha256) for one in wanted)
+
+
+def fetch_bytes(
+    urls: Sequence[str],
+    *,
+    name: str,
+    limit: int,
+    sink: Sink = discard,
+    settings: Settings | None = None,
+) -> tuple[str, bytes]:
+    """Fetch something small whose hash is not known; return the address that had it, and it.
+
+    Raises:
+        Unavailable: no address gave it within ``limit`` bytes; names each with its reason.
+    """
+    chosen = settings or Settings()
+    stop = threading.Event()
+    rounds = Rounds(name, urls, settings=chosen, sink=sink, stop=stop, slow=set())
+    found = rounds.first(lambda url: (url, _small(url, limit, chosen, stop)))
+    if found is None:
+        raise Unavailable(f"{name} could not be fetched", details=rounds.told())
+    return found
+
+
+def _small(url: str, limit: int, settings: Settings, stop: threading.Event) -> bytes:
+    if url.startswith("file:"):
+        with local_file(url) as stream:
+            data = stream.read(limit + 1)
+    else:
+        data, total = b"", None
+        with get(url, settings=settings, stop=stop) as answer:
+            total = answer.total
+            for piece in answer.chunks():
+                data += piece
+                if len(data) > limit:
+                    break
+        if total is not None and len(data) < min(total, limit):
+            raise Broken(f"ended after {len(data)} of {total} bytes")
+    if len(data) > limit:
+        raise Refused(f"gives more than {limit} bytes")
+    return data
 
 
 @dataclass(slots=True)
@@ -145,59 +185,31 @@ class _Run:
 
 
 class _Download:
-    """One blob: its addresses, round after round, until one gives the right bytes."""
+    """One blob: received from the first address that gives the right bytes."""
 
     def __init__(self, run: _Run, wanted: Wanted, progress: Callable[[int], None]) -> None:
         self._run = run
         self._wanted = wanted
         self._progress = progress
-        self._alive = [u for u in wanted.urls if not run.offline or u.startswith("file:")]
-        self._reasons: dict[str, str] = {}
         self._got: str | None = None
+        self._rounds = Rounds(
+            wanted.name,
+            [url for url in wanted.urls if not run.offline or url.startswith("file:")],
+            settings=run.settings,
+            sink=run.sink,
+            stop=run.stop,
+            slow=run.slow,
+        )
 
     def run(self) -> None:
-        if not self._alive:
-            raise self._failure()
         store, sha256 = self._run.store, self._wanted.sha256
         with Partial.of(store, sha256, self._run.stop) as partial:
             if store.has(sha256):  # another process was faster
                 return
-            for number in range(self._run.settings.rounds):
-                if self._round(number, partial):
-                    store.adopt(partial.path, sha256)
-                    return
+            if self._rounds.first(lambda url: self._attempt(url, partial)):
+                store.adopt(partial.path, sha256)
+                return
         raise self._failure()
-
-    def _round(self, number: int, partial: Partial) -> bool:
-        wait = 0.0
-        # a host that failed for another file is asked last
-        for url in sorted(self._alive, key=lambda u: urlsplit(u).netloc in self._run.slow):
-            try:
-                if self._attempt(url, partial):
-                    return True
-            except Refused as error:
-                self._alive.remove(url)
-                self._reasons[url] = str(error)
-            except Broken as error:
-                self._run.slow.add(urlsplit(url).netloc)
-                self._reasons[url] = str(error)
-                wait = max(wait, error.wait)
-        if self._alive and number + 1 < self._run.settings.rounds:
-            jitter = random.uniform(0.5, 1.5)  # noqa: S311 - spreads clients, guards nothing
-            self._pause(max(wait, self._run.settings.delay * 2**number * jitter))
-        return False
-
-    def _pause(self, seconds: float) -> None:
-        url = self._alive[0]
-        self._run.sink(
-            Event(
-                "info",
-                f"{self._wanted.name}: {shown(url)}: {self._reasons[url]}; "
-                f"trying again in {seconds:.1f} s",
-            )
-        )
-        if self._run.stop.wait(seconds):
-            raise Stopped
 
     def _attempt(self, url: str, partial: Partial) -> bool:
         """Receive and check; a wrong hash after resuming earns one more try from the start."""
@@ -251,15 +263,13 @@ class _Download:
             raise Broken(f"ended after {partial.size()} of {expected} bytes")
 
     def _failure(self) -> GbuildError:
-        name, urls = self._wanted.name, self._wanted.urls
-        if self._run.offline:
-            return Unavailable(f"{name} is not at hand, and this run is offline")
-        if not urls:
-            return Unavailable(f"{name} is not at hand, and no address is known for it")
-        details = tuple(f"{shown(url)}: {self._reasons[url]}" for url in urls)
+        name, details = self._wanted.name, self._rounds.told()
         if self._got is not None:
             return WrongHash(f"{name} has the wrong hash", details=details)
-        return Unavailable(f"{name} could not be fetched", details=details)
+        if details and not self._run.offline:
+            return Unavailable(f"{name} could not be fetched", details=details)
+        why = "this run is offline" if self._run.offline else "no address is known for it"
+        return Unavailable(f"{name} is not at hand, and {why}", details=details)
 
 
 def _summary(failures: Sequence[GbuildError]) -> GbuildError:

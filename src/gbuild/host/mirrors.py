@@ -111,17 +111,12 @@ def _said_by_release(base: str, suite: str, root: Path) -> str | None:
     stem = _list_name(base) + "_dists_" + suite.replace("/", "_")
     head = _text(lists / f"{stem}_InRelease") or _text(lists / f"{stem}_Release")
     fields = dict(re.findall(r"^(Origin|Label): *(.*?) *$", head[:4096], re.MULTILINE))
-    match fields.get("Origin"):
-        case "Debian" | "Debian Backports":
-            secure = fields.get("Label") == "Debian-Security"
-            return "debian-security" if secure else "debian"
-        case "Debian Ports":
-            return "debian-ports"
-        case "Ubuntu":
-            return "ubuntu"
-        case None:
-            return None
-    return ""
+    origin = fields.get("Origin")
+    if origin in ("Debian", "Debian Backports"):
+        return "debian-security" if fields.get("Label") == "Debian-Security" else "debian"
+    if origin is None:
+        return None
+    return {"Debian Ports": "debian-ports", "Ubuntu": "ubuntu"}.get(origin, "")
 
 
 def _list_name(base: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 
 from gbuild.errors import HostFailure, Unavailable, WrongHash
 from gbuild.host import web
-from gbuild.host.fetch import Wanted, fetch_all, fetch_blob
+from gbuild.host.fetch import Wanted, fetch_all, fetch_blob, fetch_bytes
 from gbuild.host.store import Store
 from gbuild.host.web import Settings
 from gbuild.model.event import Event
@@ -234,8 +234,11 @@ def test_a_server_that_sends_nothing_or_a_byte_at_a_time_is_given_up(
             except OSError:
                 return
 
+    def wait(request: BaseHTTPRequestHandler) -> None:
+        over.wait(5)
+
     site.routes["/a"] = drip
-    site.routes["/b"] = lambda request: bool(over.wait(5)) and None
+    site.routes["/b"] = wait
     begin = time.monotonic()
     try:
         with pytest.raises(Unavailable) as caught:
@@ -357,6 +360,16 @@ def test_offline_takes_nothing_from_the_network(store: Store, site: Site, tmp_pa
     (tmp_path / "copy").write_bytes(DATA)
     near = Wanted(name="thing", sha256=SHA, urls=(url, f"file://{tmp_path}/copy"))
     assert fetch_all(store, [near], offline=True) == (store.blob(SHA),)
+
+
+def test_small_things_without_a_hash_come_from_the_first_that_has_them(site: Site) -> None:
+    urls = [site.base + "/gone", site.serve("/a", DATA)]
+    assert fetch_bytes(urls, name="x", limit=len(DATA), settings=QUICK) == (urls[1], DATA)
+    site.routes["/b"] = cut_after(DATA, 10)
+    with pytest.raises(Unavailable) as caught:
+        fetch_bytes([*urls, site.base + "/b"], name="x", limit=1000, settings=QUICK)
+    assert "gives more than 1000 bytes" in caught.value.details[1]
+    assert "ended after 10 of 1048576" in caught.value.details[2]
 
 
 def test_two_at_once_fetch_one_file_once(store: Store, site: Site) -> None:
