@@ -1,4 +1,4 @@
-"""What happened: the outcome of each job of a build."""
+"""What happened: the outcome of each job of a build, and of the whole run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,35 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOutcome:
-    """A finished job: what it made, and facts about how (backend, limits, scratch, network)."""
+    """A finished job: what it made, and facts about how (backend, limits, scratch, network).
+
+    ``out`` is its folder of artefacts, ``caches`` maps a cache folder's name to what the
+    target left in it, ``image`` the sha256 of the image that it ran in. ``reused`` is set when
+    an earlier run of the same plan had finished it.
+    """
 
     label: str
     out: Path
     artifacts: tuple[Artifact, ...]
     log: Path
     seconds: float
+    image: str = ""
+    caches: Mapping[str, Path] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOutcome:
+    """A finished run: every job, the merged artefacts and the files that were written."""
+
+    name: str
+    plan_digest: str
+    jobs: tuple[JobOutcome, ...]
+    artifacts: tuple[Artifact, ...]
+    out: Path
+    report: Path
+    report_sha256: str
+    statement: Path
+    lock: Path
+    warnings: tuple[str, ...] = ()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
+
+from gbuild.model.options import Scratch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +35,111 @@ class ResolvedRemote:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheState:
+    """One of a build's caches as it was before the run.
+
+    ``folder`` is its name below ``cache/`` (``common`` or the descriptor's name), ``digest``
+    the sha256 of its manifest text, ``path`` where it lies on the host.
+    """
+
+    folder: str
+    digest: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """Everything a build reads, in the descriptor's order."""
 
     files: tuple[ResolvedFile, ...] = ()
     remotes: tuple[ResolvedRemote, ...] = ()
+    caches: tuple[CacheState, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MakeFolders:
+    """Make empty folders below the build user's home."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutFiles:
+    """Put input files into the folder ``dest`` (absolute, in the target)."""
+
+    files: tuple[ResolvedFile, ...]
+    dest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutTree:
+    """Put the contents of a host folder below ``dest``; ``digest`` names what it held."""
+
+    source: Path
+    dest: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAlternative:
+    """Run ``update-alternatives --set`` as root."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutNetwork:
+    """Take the network away before the script runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunScript:
+    """Feed ``script`` to ``argv``'s standard input as the build user."""
+
+    argv: tuple[str, ...]
+    script: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetTree:
+    """Fetch a folder of the target after the script: the artefacts or one cache folder."""
+
+    source: str
+    role: Literal["out", "cache"]
+    folder: str
+
+
+Step = MakeFolders | PutFiles | PutTree | SetAlternative | CutNetwork | RunScript | GetTree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One environment built on one target.
+
+    ``label`` is ``<suite>-<arch>`` in the descriptor's spelling (report keys, folders),
+    ``environment`` the lock's label. ``network`` says whether the script has a network;
+    ``mtime`` (seconds since the epoch) is given to everything that is put. ``digest`` covers
+    whatever can change the artefacts, and no path of the host.
+    """
+
+    label: str
+    environment: str
+    environment_digest: str
+    user: str
+    network: bool
+    sudo: bool
+    scratch: Scratch
+    mtime: int
+    steps: tuple[Step, ...]
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every job of one run in Gitian's order, and the digest over all of them."""
+
+    name: str
+    jobs: tuple[Job, ...]
+    digest: str
+    warnings: tuple[str, ...] = ()

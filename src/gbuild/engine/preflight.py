@@ -1,0 +1,124 @@
+"""Check before the start that a build can end: all that is missing is told at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gbuild.engine.runner import DEFAULT_DISK
+from gbuild.errors import HostFailure
+from gbuild.model.options import BuildOptions
+from gbuild.target.backend import Finding
+
+_MIB = 1 << 20
+WORKSPACE_ROOM = 64 * _MIB
+STORE_ROOM = 512 * _MIB
+"""Bytes that must be free where results go, and where images are unpacked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing in the way, and the command or option that mends it."""
+
+    text: str
+    mend: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the checks look at: free bytes by folder, memory that can be had, in bytes."""
+
+    free: Mapping[Path, int]
+    memory: int | None
+
+
+def look(folders: Iterable[Path]) -> Host:
+    """Ask this host for its free space and memory."""
+    return Host(free={folder: _free(folder) for folder in folders}, memory=_available_memory())
+
+
+def _free(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def _available_memory() -> int | None:
+    """Return MemAvailable and free swap in bytes, None where /proc does not say."""
+    try:
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+    except OSError:
+        return None
+    fields = {line.split(":")[0]: line.split()[1] for line in text.splitlines() if ":" in line}
+    if "MemAvailable" not in fields:
+        return None
+    return (int(fields["MemAvailable"]) + int(fields.get("SwapFree", "0"))) * 1024
+
+
+def space_problems(host: Host, needs: Mapping[Path, int]) -> tuple[Problem, ...]:
+    """Compare the free bytes of folders with what is needed there."""
+    return tuple(
+        Problem(
+            text=f"{need // _MIB} MiB are needed in {folder}, {host.free[folder] // _MIB} are free",
+            mend="free some space, or choose another folder with --workspace and --store",
+        )
+        for folder, need in needs.items()
+        if host.free[folder] < need
+    )
+
+
+def memory_problems(host: Host, options: BuildOptions, jobs: int) -> tuple[Problem, ...]:
+    """Check that as many targets as run side by side can have their memory."""
+    if host.memory is None:
+        return ()
+    side_by_side = min(options.parallel, jobs)
+    need = side_by_side * options.memory * _MIB
+    if host.memory >= need:
+        return ()
+    return (
+        Problem(
+            text=f"{need // _MIB} MiB of memory are asked for ({side_by_side} x -m "
+            f"{options.memory}), {host.memory // _MIB} MiB are available",
+            mend="ask for less with -m MIB, or for fewer jobs with --parallel",
+        ),
+    )
+
+
+def memory_warnings(host: Host, options: BuildOptions, jobs: int) -> tuple[str, ...]:
+    """Warn when the targets could fill their scratch space beyond this host's memory."""
+    if host.memory is None or options.scratch != "tmpfs":
+        return ()
+    disk = DEFAULT_DISK // _MIB if options.disk is None else options.disk
+    most = min(options.parallel, jobs) * (options.memory + disk)
+    if host.memory >= most * _MIB:
+        return ()
+    text = (
+        f"a build that fills its scratch space would need {most} MiB of memory, "
+        f"{host.memory // _MIB} MiB are available; less: --disk MIB, none: --scratch disk"
+    )
+    return (text,)
+
+
+def backend_problems(findings: Iterable[Finding]) -> tuple[Problem, ...]:
+    """Turn what a backend misses on this host into problems."""
+    return tuple(
+        Problem(text=f"{finding.what}: {finding.detail}", mend=finding.mend)
+        for finding in findings
+        if finding.state == "missing"
+    )
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Tell every problem at once.
+
+    Raises:
+        HostFailure: there is one.
+    """
+    found = tuple(problems)
+    if not found:
+        return
+    details = tuple(f"{p.text}" + (f"  ({p.mend})" if p.mend else "") for p in found)
+    if len(found) == 1:
+        raise HostFailure(found[0].text, hint=found[0].mend)
+    raise HostFailure(f"{len(found)} things are in the way of this build", details=details)
