@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gbuild.errors import DescriptorInvalid
 
@@ -34,18 +34,29 @@ class InvalidText(Exception):
         self.problems = problems
 
 
-def refuse(path: str, data: bytes, problems: Iterable[Problem]) -> DescriptorInvalid:
-    """Make the error that shows every problem of the file, in the order of the lines."""
-    ordered = sorted(problems, key=lambda p: (p.line, p.column))
+def refuse(
+    path: str, data: bytes, problems: Iterable[Problem], *, warnings: Iterable[Problem] = ()
+) -> DescriptorInvalid:
+    """Make the error that shows every problem of the file, in the order of the lines.
+
+    ``warnings`` are shown among them but not counted: what is odd often explains what is wrong.
+    """
+    found = _ordered(problems)
+    odd = (replace(warning, reason=f"warning: {warning.reason}") for warning in warnings)
+    listed = _ordered((*found, *odd))
     lines = _BREAK.split(data.decode("utf-8", "replace").removeprefix("\ufeff"))
-    details = [text for problem in ordered[:MOST_SHOWN] for text in show(path, lines, problem)]
-    if len(ordered) > MOST_SHOWN:
-        details.append(f"and {len(ordered) - MOST_SHOWN} more")
-    first = ordered[0]
+    details = [text for problem in listed[:MOST_SHOWN] for text in show(path, lines, problem)]
+    if len(listed) > MOST_SHOWN:
+        details.append(f"and {len(listed) - MOST_SHOWN} more")
+    first = found[0]
     brief = f"{path}:{first.line}:{first.column}: {first.reason}"
-    if len(ordered) > 1:
-        brief = f"{path}: {len(ordered)} problems, the first on line {first.line}: {first.reason}"
+    if len(found) > 1:
+        brief = f"{path}: {len(found)} problems, the first on line {first.line}: {first.reason}"
     return DescriptorInvalid(brief, details=tuple(details))
+
+
+def _ordered(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.line, problem.column))
 
 
 def show(path: str, lines: list[str], problem: Problem) -> list[str]:

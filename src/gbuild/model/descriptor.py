@@ -36,10 +36,13 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repository:
-    """An additional apt repository: ``deb <source> <distribution> <components>``.
+    """An additional apt repository: ``deb <source> <suite> <components>``.
 
-    ``key`` is the fingerprint of its signing key, ``key_file`` the armoured key beside the
-    descriptor. Gitian's descriptors have neither: such a repository cannot be locked.
+    ``source`` is the address alone; Gitian's whole line (``deb http://host/path suite main``) is
+    taken apart when the descriptor is read. ``packages`` are installed as with ``apt-get -t
+    <distribution>``. ``key`` is the fingerprint of the repository's signing key (40 or 64
+    upper-case hex), ``key_file`` the armoured key beside the descriptor. Gitian's descriptors
+    have neither: such a repository cannot be locked.
     """
 
     distribution: str
@@ -48,6 +51,13 @@ class Repository:
     components: tuple[str, ...] = ("main",)
     key: str | None = None
     key_file: str | None = None
+    name: str | None = None
+    line_suite: str | None = None
+
+    @property
+    def suite(self) -> str:
+        """The suite inside the archive: what the source line names, else the distribution."""
+        return self.line_suite or self.distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +72,10 @@ class Alternative:
 class Descriptor:
     """One descriptor, with the exact bytes it was read from.
 
-    ``linux64`` in ``architectures`` is normalised to ``amd64`` for machines but kept in
-    ``architecture_labels``'s spelling wherever Gitian wrote it (manifest keys).
+    ``architectures`` keep the descriptor's spelling, which Gitian wrote into manifest keys;
+    :func:`machine_architecture` translates ``linux64`` for machines. ``stem`` is the file's name
+    without its ending; the lock beside it is ``<stem>.lock``. ``warnings`` are whole lines for a
+    person, each with its place.
     """
 
     source: bytes
@@ -98,6 +110,14 @@ class Descriptor:
     def environments(self) -> tuple[tuple[str, str], ...]:
         """Every (suite, architecture), in Gitian's order: suites outside, architectures inside."""
         return tuple((s, a) for s in self.suites for a in self.architectures)
+
+    @property
+    def is_gitian_pure(self) -> bool:
+        """Say whether no key of ours is used, so that Gitian would build the same."""
+        ours = self.network is not None or self.base != "full" or self.source_date_epoch
+        files = any(file.urls or file.sha256 or file.hint for file in self.files)
+        keys = any(repository.key or repository.key_file for repository in self.repositories)
+        return not (ours or files or keys)
 
 
 def machine_architecture(label: str) -> str:
