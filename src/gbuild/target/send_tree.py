@@ -1,0 +1,170 @@
+"""Files of this host as a tar stream for a target: nothing of the host in it but names and bytes.
+
+Format: POSIX.1-1988 ustar as GNU tar extends it (tar(5): ``././@LongLink``, base-256 sizes).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gbuild.errors import HostFailure, UsageFailure
+
+_BLOCK = 512
+_PIECE = 256 * 1024
+_RECORD = 10240
+_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One file, folder or link: its name below the destination and where it lies here.
+
+    ``kind`` is tar's type: ``0`` file, ``5`` folder, ``2`` symbolic link.
+    """
+
+    name: bytes
+    source: bytes
+    kind: bytes = b"0"
+
+
+class _Gone(Exception):
+    """Nobody reads the stream any more; the other side says why."""
+
+
+def file_entries(files: Iterable[tuple[Path, str]]) -> Iterator[TreeEntry]:
+    """Yield files under new names, sorted by name."""
+    for path, name in sorted(files, key=lambda pair: pair[1].encode()):
+        yield TreeEntry(name.encode(), os.fsencode(path))
+
+
+def tree_entries(source: Path) -> Iterator[TreeEntry]:
+    """Yield everything below the folder ``source``, each folder sorted by name (bytes).
+
+    Raises:
+        UsageFailure: something is neither file, folder nor symbolic link.
+    """
+    yield from _below(os.fsencode(source), b"")
+
+
+def send_tree(entries: Iterable[TreeEntry], write: Callable[[bytes], bool], *, mtime: int) -> None:
+    """Write ``entries`` as one tar stream; stops quietly once ``write`` returns False.
+
+    Raises:
+        HostFailure: a file cannot be read, or changed while it was read.
+    """
+    sink = _Sink(write)
+    headers = _Headers(mtime)
+    try:
+        for entry in entries:
+            _send(entry, sink, headers)
+        sink.add(b"\0" * (2 * _BLOCK))
+        sink.add(b"\0" * (-sink.total % _RECORD))
+        sink.flush()
+    except _Gone:
+        return
+    except OSError as error:
+        raise HostFailure(
+            f"cannot read {os.fsdecode(error.filename or b'a file')}: {error.strerror}"
+        ) from error
+
+
+def _below(folder: bytes, prefix: bytes) -> Iterator[TreeEntry]:
+    with os.scandir(folder) as listing:
+        found = sorted(listing, key=lambda item: item.name)
+    for item in found:
+        name = prefix + item.name
+        if item.is_symlink():
+            yield TreeEntry(name, item.path, b"2")
+        elif item.is_dir():
+            yield TreeEntry(name, item.path, b"5")
+            yield from _below(item.path, name + b"/")
+        elif item.is_file():
+            yield TreeEntry(name, item.path)
+        else:
+            raise UsageFailure(
+                f"{os.fsdecode(item.path)} is neither a file, a folder nor a symbolic link"
+            )
+
+
+def _send(entry: TreeEntry, sink: _Sink, headers: _Headers) -> None:
+    if entry.kind == b"5":
+        sink.add(headers.of(entry.name + b"/", b"5", 0o755))
+    elif entry.kind == b"2":
+        sink.add(headers.of(entry.name, b"2", 0o777, link=os.readlink(entry.source)))
+    else:
+        _send_file(entry, sink, headers)
+
+
+def _send_file(entry: TreeEntry, sink: _Sink, headers: _Headers) -> None:
+    descriptor = os.open(entry.source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageFailure(f"{os.fsdecode(entry.source)} is not a file")
+        mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
+        size = left = found.st_size
+        sink.add(headers.of(entry.name, b"0", mode, size=size))
+        while left and (data := os.read(descriptor, min(left, _PIECE))):
+            left -= len(data)
+            sink.add(data)
+        if left or os.read(descriptor, 1):
+            raise HostFailure(f"{os.fsdecode(entry.source)} changed while it was read")
+    finally:
+        os.close(descriptor)
+    sink.add(b"\0" * (-size % _BLOCK))
+
+
+class _Sink:
+    """Gathers small pieces, so that twenty thousand files are not forty thousand writes."""
+
+    def __init__(self, write: Callable[[bytes], bool]) -> None:
+        self._write = write
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self.total = 0
+
+    def add(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._size += len(data)
+        self.total += len(data)
+        if self._size >= _PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._write(b"".join(self._pieces)):
+            raise _Gone
+        self._pieces.clear()
+        self._size = 0
+
+
+class _Headers:
+    """Makes the block before each entry: numeric owner 0, one time for all."""
+
+    def __init__(self, mtime: int) -> None:
+        self._time = b"%011o\0" % max(0, mtime)
+
+    def of(self, name: bytes, kind: bytes, mode: int, *, size: int = 0, link: bytes = b"") -> bytes:
+        """Return the header, preceded by long-name entries where the fields are too short."""
+        long = b""
+        if len(link) > _NAME:
+            long += self._long(b"K", link)
+        if len(name) > _NAME:
+            long += self._long(b"L", name)
+        return long + self._block(name[:_NAME], kind, mode, size, link[:_NAME])
+
+    def _long(self, kind: bytes, text: bytes) -> bytes:
+        data = text + b"\0"
+        block = self._block(b"././@LongLink", kind, 0o644, len(data), b"")
+        return block + data + b"\0" * (-len(data) % _BLOCK)
+
+    def _block(self, name: bytes, kind: bytes, mode: int, size: int, link: bytes) -> bytes:
+        count = b"%011o\0" % size if size < 1 << 33 else b"\x80" + size.to_bytes(11, "big")
+        head = name.ljust(_NAME, b"\0") + b"%07o\x000000000\x000000000\0" % mode
+        head += count + self._time
+        tail = kind + link.ljust(_NAME, b"\0") + b"ustar  \0"
+        total = sum(head) + sum(tail) + 8 * 32
+        return (head + b"%06o\0 " % total + tail).ljust(_BLOCK, b"\0")

@@ -1,0 +1,182 @@
+"""Commands and trees on a machine, over SSH: the same above every backend."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from gbuild.host.process import Completed
+from gbuild.model.event import Event, Sink, discard
+from gbuild.target.backend import Machine
+from gbuild.target.command import Command, CommandFailed, Feeder, Input, Output, Outputs
+from gbuild.target.ready import connect_when_ready
+from gbuild.target.receive_tree import TreeLimits, receive_tree
+from gbuild.target.send_tree import TreeEntry, file_entries, send_tree, tree_entries
+from gbuild.target.ssh import Connection
+
+__all__ = ["CommandFailed", "Input", "Output", "Target", "TreeLimits"]
+
+_PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+_EXTRACT = 'umask 022; mkdir -p -- "$1" && exec tar -x -p --no-same-owner -b 128 -f - -C "$1"'
+_CREATE = ("tar", "--create", "--format=gnu", "--hard-dereference", "--blocking-factor=128")
+
+
+class Target:
+    """A machine one can run commands on and move trees to and from.
+
+    Leaving the context closes the connections; the machine belongs to who started it.
+    Safe to use from several threads.
+
+    Args:
+        machine: what to talk to.
+        sink: is told what a person should know.
+        label: the job (``<suite>-<arch>``) that events belong to.
+        ready: seconds the machine has to answer at all.
+    """
+
+    def __init__(
+        self, machine: Machine, *, sink: Sink = discard, label: str = "", ready: float = 60.0
+    ) -> None:
+        self.machine = machine
+        self._sink = sink
+        self._label = label
+        self._ready = ready
+        self._connections: dict[str, Connection] = {}
+        self._lock = threading.Lock()
+
+    def wait_ready(self, *, user: str = "root") -> None:
+        """Return once the machine lets ``user`` in.
+
+        Raises:
+            TimedOut: it did not within ``ready`` seconds; says what was waited for.
+            BackendFailure: it ended, or answered wrongly.
+        """
+        self._connection(user)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = "root",
+        env: Mapping[str, str] | None = None,
+        stdin: Input | None = None,
+        timeout: float | None = None,
+        on_output: Output | None = None,
+        capture: int = 1 << 20,
+        check: bool = False,
+    ) -> Completed:
+        """Run ``argv`` to its end, in the user's home.
+
+        Args:
+            argv: the words; each reaches the command as it is, whatever is in it.
+            user: who runs it.
+            env: the whole environment of the command; None gives it the login's.
+            stdin: its input; None is empty.
+            timeout: seconds; after that its process group is killed.
+            on_output: is given both streams live, in the order of arrival.
+            capture: bytes of each stream that are kept, the last ones.
+            check: whether a status other than 0 is an error.
+
+        Returns:
+            Its status (negative: signal) and the end of both streams. Output of children that
+            outlive the command is waited for as long as they write, at most ten seconds.
+
+        Raises:
+            TimedOut: it took longer than ``timeout``.
+            CommandFailed: the status was not 0 and ``check`` is set.
+            BackendFailure: the connection or the machine was lost.
+        """
+        outputs = Outputs(capture, on_output)
+        connection = self._connection(user)
+        with (
+            Command(connection, argv, env=env, timeout=timeout) as command,
+            Feeder(command, stdin) as feeder,
+        ):
+            command.drain(outputs)
+            feeder.check()
+            completed = command.completed(outputs)
+        if check and completed.returncode != 0:
+            raise CommandFailed(completed, self.machine.name)
+        return completed
+
+    def put_files(
+        self, files: Iterable[tuple[Path, str]], dest: str, *, user: str = "root", mtime: int = 0
+    ) -> None:
+        """Copy files to ``dest``/name (folders are made), owned by ``user``, sorted by name.
+
+        Modes become 0755 (executable by its owner) or 0644, times ``mtime``.
+        """
+        self._put(file_entries(files), dest, user, mtime)
+
+    def put_tree(self, source: Path, dest: str, *, user: str = "root", mtime: int = 0) -> None:
+        """Copy what is in the folder ``source`` into ``dest`` (made if absent), sorted by name.
+
+        Nothing of the host shows: the owner is ``user``, modes are 0755 or 0644, times ``mtime``.
+        """
+        self._put(tree_entries(source), dest, user, mtime)
+
+    def get_tree(
+        self,
+        source: str,
+        dest: Path,
+        *,
+        limits: TreeLimits,
+        user: str = "root",
+        dereference: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        """Copy what is in the folder ``source`` to ``dest``, which must not exist yet.
+
+        With ``dereference`` a symbolic link arrives as what it points to. What is refused, and
+        how, says :func:`gbuild.target.receive_tree.receive_tree`.
+        """
+        follow = ("--dereference",) if dereference else ()
+        argv = (*_CREATE, *follow, f"--directory={source}", "--file=-", ".")
+        errors = Outputs(1 << 16, None)
+        with Command(self._connection(user), argv, env=_PLAIN, timeout=timeout) as command:
+            command.session.end_input()
+
+            def finish() -> None:
+                completed = command.completed(errors)
+                if completed.returncode != 0:
+                    raise CommandFailed(completed, self.machine.name)
+
+            receive_tree(
+                lambda: command.pull(errors), dest, limits=limits, finish=finish, warn=self._warn
+            )
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            connections = list(self._connections.values())
+            self._connections.clear()
+        for connection in connections:
+            connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _warn(self, text: str) -> None:
+        self._sink(Event("warning", text, {"job": self._label} if self._label else {}))
+
+    def _connection(self, user: str) -> Connection:
+        with self._lock:
+            connection = self._connections.get(user)
+            if connection is None or not connection.active:
+                connection = connect_when_ready(self.machine, user, timeout=self._ready)
+                self._connections[user] = connection
+            return connection
+
+    def _put(self, entries: Iterable[TreeEntry], dest: str, user: str, mtime: int) -> None:
+        self.run(
+            ("sh", "-c", _EXTRACT, "sh", dest),
+            user=user,
+            env=_PLAIN,
+            stdin=lambda write: send_tree(entries, write, mtime=mtime),
+            check=True,
+        )
