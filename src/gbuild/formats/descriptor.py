@@ -117,7 +117,7 @@ def _descriptor(
     return Descriptor(
         source=data,
         stem=PurePath(path).stem,
-        name=fields.required_name("name", names.BUILD),
+        name=_name(fields),
         distro=fields.choice("distro", DISTROS) or "ubuntu",
         suites=_suites(fields, suites),
         architectures=_architectures(fields),
@@ -142,6 +142,14 @@ def _descriptor(
 
 def _values(nodes: tuple[located_yaml.Text, ...]) -> tuple[str, ...]:
     return tuple(node.value for node in nodes)
+
+
+def _name(fields: Fields) -> str:
+    name = fields.required_name("name", names.BUILD)
+    if name.casefold() == "common":
+        reason = "common is the name of the cache that all builds share"
+        fields.findings.refuse(fields.node_of("name") or fields.node, reason, "another name")
+    return name
 
 
 def _needs(fields: Fields, key: str, expected: str) -> None:

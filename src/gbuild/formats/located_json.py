@@ -13,6 +13,7 @@ from gbuild.model.names import Grammar, shown
 
 Step = str | int
 _SPACE = re.compile(r"[ \t\n\r]*")
+_ODD_BREAK = re.compile("\r(?!\n)|[\x85\u2028\u2029]")
 
 
 @dataclass(slots=True)
@@ -36,6 +37,9 @@ def parse(data: bytes, *, limit: int) -> Document:
         InvalidText: it is not JSON, or an object names a key twice.
     """
     text = decode(data, limit=limit)
+    if found := _ODD_BREAK.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise InvalidText((Problem("a line break that is not a newline", line, 1),))
     try:
         value = json.loads(
             text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_no_float

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from gbuild.formats.problems import InvalidText, Problem
+from gbuild.formats.problems import BREAK, InvalidText, Problem
 
 _FORBIDDEN = re.compile(
     "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
@@ -131,8 +131,8 @@ def decode(data: bytes, *, limit: int) -> str:
 
 
 def _at_end(before: str, reason: str, expected: str) -> Problem:
-    line = before.count("\n") + 1
-    return Problem(reason, line, len(before) - (before.rfind("\n") + 1) + 1, expected)
+    lines = BREAK.split(before)
+    return Problem(reason, len(lines), len(lines[-1]) + 1, expected)
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> Problem:

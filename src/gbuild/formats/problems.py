@@ -12,7 +12,9 @@ from gbuild.errors import DescriptorInvalid
 MOST_SHOWN = 50
 """So many problems are shown in full; of the rest only the number."""
 
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What ends a line in YAML 1.1."""
+
 _WIDTH = 120
 
 
@@ -44,7 +46,7 @@ def refuse(
     found = _ordered(problems)
     odd = (replace(warning, reason=f"warning: {warning.reason}") for warning in warnings)
     listed = _ordered((*found, *odd))
-    lines = _BREAK.split(data.decode("utf-8", "replace").removeprefix("\ufeff"))
+    lines = BREAK.split(data.decode("utf-8", "replace").removeprefix("\ufeff"))
     details = [text for problem in listed[:MOST_SHOWN] for text in show(path, lines, problem)]
     if len(listed) > MOST_SHOWN:
         details.append(f"and {len(listed) - MOST_SHOWN} more")

@@ -9,10 +9,11 @@ as literal blocks, a manifest of one line in single quotes, an empty one as ``''
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import abc
 
 from gbuild.errors import UsageFailure
 from gbuild.formats import located_yaml
+from gbuild.formats.located_yaml import Mapping, Node, Sequence, Text
 from gbuild.formats.problems import InvalidText
 from gbuild.model.manifest import Report
 
@@ -21,6 +22,7 @@ BOUNDS = located_yaml.Bounds(size=32 << 20, nodes=20_000, depth=6)
 
 _TAGS = frozenset({"!omap", "tag:yaml.org,2002:omap", "tag:yaml.org,2002:str", "!"})
 _MANIFESTS = ("out_manifest", "in_manifest", "cache_common_manifest", "cache_package_manifest")
+_LONGEST_KEY = 200
 _WORDS = ("release", "name", "type")
 _KNOWN = frozenset({*_MANIFESTS, *_WORDS, "base_manifests", "optionals"})
 
@@ -62,13 +64,17 @@ def write_report(report: Report) -> bytes:
 
 
 def _entry(key: str, value: str) -> str:
-    return f"- {_scalar(key, 2)}: {_scalar(value, 4)}\n"
+    return f"- {_key(key)}: {_scalar(value, 4)}\n"
 
 
-def _base(manifests: Mapping[str, str]) -> str:
+def _key(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) and _is_word(text) else _quoted(text)
+
+
+def _base(manifests: abc.Mapping[str, str]) -> str:
     if not manifests:
         return "- base_manifests: !!omap []\n"
-    rows = [f"  - {_scalar(key, 4)}: {_scalar(text, 6)}\n" for key, text in manifests.items()]
+    rows = [f"  - {_key(key)}: {_scalar(text, 6)}\n" for key, text in manifests.items()]
     return "- base_manifests: !!omap\n" + "".join(rows)
 
 
@@ -84,14 +90,22 @@ def _scalar(text: str, indent: int) -> str:
     if not text:
         return "''"
     if _PLAIN.fullmatch(text):
-        plain = text.lower() not in _NOT_TEXT and not _NUMBER.fullmatch(text)
-        return text if plain else f"'{text}'"
+        return text if _is_word(text) else f"'{text}'"
     margin = " " * indent
     if _LINES.fullmatch(text):
         body = text.removesuffix("\n").replace("\n", "\n" + margin)
         return f"|{'' if text.endswith(chr(10)) else '-'}\n{margin}{body}"
     if _ONE_LINE.fullmatch(text):
         return f"'{text}\n{margin}'"
+    return _quoted(text)
+
+
+def _is_word(text: str) -> bool:
+    """Say whether plain ``text`` is text for every YAML reader: no number, date or boolean."""
+    return text.lower() not in _NOT_TEXT and not _NUMBER.fullmatch(text)
+
+
+def _quoted(text: str) -> str:
     return '"' + "".join(_escaped(character) for character in text) + '"'
 
 
@@ -122,78 +136,74 @@ def read_report(data: bytes) -> Report:
         node = located_yaml.parse(data, bounds=BOUNDS, tags=_TAGS, fast=True)
     except InvalidText as error:
         first = error.problems[0]
-        raise Unreadable(
-            "not a report of a build", details=(f"line {first.line}: {first.reason}",)
-        ) from error
+        raise _unreadable(first.reason, first.line) from error
     values = _pairs(node, "the report")
     if "out_manifest" not in values:
-        raise Unreadable("not a report of a build", details=("it has no out_manifest",))
+        raise _unreadable("it has no out_manifest", 1)
     return Report(
         out_manifest=_text(values, "out_manifest"),
         in_manifest=_text(values, "in_manifest"),
-        base_manifests=_texts(values.get("base_manifests")),
+        base_manifests=_texts(_value(values, "base_manifests")),
         cache_common_manifest=_text(values, "cache_common_manifest"),
         cache_package_manifest=_text(values, "cache_package_manifest"),
         release=_word(values, "release"),
         name=_word(values, "name"),
         type=_word(values, "type"),
-        optionals=_names(values.get("optionals")),
+        optionals=_names(_value(values, "optionals")),
         extra=_extra(values),
     )
 
 
-def _pairs(node: located_yaml.Node | None, what: str) -> dict[str, located_yaml.Node]:
+def _unreadable(reason: str, line: int) -> Unreadable:
+    return Unreadable("not a report of a build", details=(f"line {line}: {reason}",))
+
+
+def _pairs(node: Node | None, what: str) -> dict[str, Node]:
     """Turn an ordered map (a list of one-key maps, or a map) into a dict."""
-    maps = node.items if isinstance(node, located_yaml.Sequence) else (node,)
-    values: dict[str, located_yaml.Node] = {}
+    maps = node.items if isinstance(node, Sequence) else (node,)
+    values: dict[str, Node] = {}
     for item in maps:
-        if not isinstance(item, located_yaml.Mapping):
-            raise Unreadable("not a report of a build", details=(f"{what} is not a map",))
+        if not isinstance(item, Mapping):
+            raise _unreadable(f"{what} is not a map", item.place.line if item else 1)
         for key, value in item.pairs:
-            if key.value in values:
-                raise Unreadable(
-                    "not a report of a build",
-                    details=(f"line {key.place.line}: {key.value!r} stands there twice",),
-                )
+            if key.value in values or len(key.value) > _LONGEST_KEY:
+                raise _unreadable("a key too long or given twice", key.place.line)
             values[key.value] = value
     return values
 
 
-def _text(values: Mapping[str, located_yaml.Node], key: str) -> str:
+def _value(values: dict[str, Node], key: str) -> Node | None:
+    """Return the node under ``key``; None when it is absent or null."""
     node = values.get(key)
-    if node is None:
-        return ""
-    if not isinstance(node, located_yaml.Text):
-        raise Unreadable(
-            "not a report of a build", details=(f"line {node.place.line}: {key} is not text",)
-        )
-    return "" if node.is_null else node.value
+    return None if isinstance(node, Text) and node.is_null else node
 
 
-def _word(values: Mapping[str, located_yaml.Node], key: str) -> str | None:
-    node = values.get(key)
-    if node is None or (isinstance(node, located_yaml.Text) and node.is_null):
-        return None
-    return _text(values, key)
+def _word(values: dict[str, Node], key: str) -> str | None:
+    node = _value(values, key)
+    if node is None or isinstance(node, Text):
+        return node.value if node else None
+    raise _unreadable(f"{key} is not text", node.place.line)
 
 
-def _texts(node: located_yaml.Node | None) -> dict[str, str]:
-    if node is None or (isinstance(node, located_yaml.Text) and node.is_null):
-        return {}
-    inner = _pairs(node, "base_manifests")
+def _text(values: dict[str, Node], key: str) -> str:
+    return _word(values, key) or ""
+
+
+def _texts(node: Node | None) -> dict[str, str]:
+    inner = {} if node is None else _pairs(node, "base_manifests")
     return {key: _text(inner, key) for key in inner}
 
 
-def _names(node: located_yaml.Node | None) -> tuple[str, ...] | None:
-    if node is None or (isinstance(node, located_yaml.Text) and node.is_null):
+def _names(node: Node | None) -> tuple[str, ...] | None:
+    if node is None:
         return None
-    items = node.items if isinstance(node, located_yaml.Sequence) else (node,)
-    return tuple(item.value for item in items if isinstance(item, located_yaml.Text))
+    items = node.items if isinstance(node, Sequence) else (node,)
+    return tuple(item.value for item in items if isinstance(item, Text))
 
 
-def _extra(values: Mapping[str, located_yaml.Node]) -> dict[str, str]:
+def _extra(values: dict[str, Node]) -> dict[str, str]:
     return {
         key: node.value
         for key, node in values.items()
-        if key not in _KNOWN and isinstance(node, located_yaml.Text)
+        if key not in _KNOWN and isinstance(node, Text)
     }
