@@ -28,7 +28,6 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from gbuild import __version__
-from gbuild.cli._failure import Failure, classify, write_failure
 from gbuild.cli._session import Session
 
 if TYPE_CHECKING:
@@ -103,11 +102,9 @@ def _outcome(command: click.Command, arguments: list[str], session: Session) -> 
     except click.exceptions.Exit as end:
         return end.exit_code
     except BrokenPipeError as error:
-        if _reader_is_gone():
-            return _BROKEN_PIPE
-        return _failed(classify(error), arguments, session)
+        return _BROKEN_PIPE if _reader_is_gone() else _failed(error, arguments, session)
     except BaseException as error:  # the boundary: whatever it is, the person gets an exit code
-        return _failed(classify(error), arguments, session)
+        return _failed(error, arguments, session)
     return code
 
 
@@ -122,8 +119,11 @@ def _invoke(command: click.Command, arguments: list[str], session: Session) -> i
     return code if isinstance(code, int) else 0
 
 
-def _failed(failure: Failure, arguments: list[str], session: Session) -> int:
+def _failed(error: BaseException, arguments: list[str], session: Session) -> int:
+    from gbuild.cli._failure import classify, write_failure
+
     session.close()
+    failure = classify(error)
     if "--json" in arguments:  # a usage error may come before the option was read
         session.json = True
     try:
@@ -170,6 +170,4 @@ def _stored(*names: str, **attributes: Any) -> Callable[[Command], Command]:
 
 
 def _folder(text: str) -> dict[str, Any]:
-    from pathlib import Path
-
-    return {"type": click.Path(file_okay=False, path_type=Path), "metavar": "DIR", "help": text}
+    return {"type": click.Path(file_okay=False), "metavar": "DIR", "help": text}

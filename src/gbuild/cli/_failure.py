@@ -84,7 +84,7 @@ def classify(error: BaseException) -> Failure:
 
 
 def write_failure(failure: Failure, session: Session) -> None:
-    """Tell the failure on standard error, and with ``--json`` as the answer if there is none yet."""
+    """Tell the failure on standard error, and with ``--json`` as its answer if it has none."""
     hint = _keep_traceback(failure) if failure.is_bug and not session.debug else failure.hint
     if session.debug:
         _print_traceback(failure)

@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-import json as _json
 import os
 import sys
-from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gbuild.errors import UsageFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from gbuild.host.store import Store
     from gbuild.model.event import Sink
     from gbuild.ui import Renderer
 
 
-@dataclass(kw_only=True)
 class Session:
     """The shared options as given, and the few things made from them when first asked for.
 
-    ``command`` names the ``format`` of JSON answers: a group sets it to ``gtarget.list``.
+    Attributes:
+        command: names the ``format`` of JSON answers; a group sets it to ``gtarget.list``.
+        environment: this process's environment variables.
+        json: answer with one JSON object on standard output.
+        quiet: show warnings and errors only.
+        debug: show tracebacks.
+        answered: the JSON object of this run has been written.
     """
 
-    command: str
-    environment: Mapping[str, str] = field(default_factory=dict)
-    workspace_folder: Path | None = None
-    store_folder: Path | None = None
-    json: bool = False
-    quiet: bool = False
-    debug: bool = False
-    answered: bool = field(default=False, init=False)
+    def __init__(self, *, command: str, environment: Mapping[str, str]) -> None:
+        self.command = command
+        self.environment = environment
+        self.workspace_folder: str | None = None
+        self.store_folder: str | None = None
+        self.json = False
+        self.quiet = False
+        self.debug = False
+        self.answered = False
 
     @property
     def workspace(self) -> Path:
@@ -43,7 +47,9 @@ class Session:
         Raises:
             UsageFailure: it does not exist.
         """
-        folder = (self.workspace_folder or Path()).absolute()
+        from pathlib import Path  # not for --help, as below
+
+        folder = Path(self.workspace_folder or "").absolute()
         if not folder.is_dir():
             raise UsageFailure(f"the workspace {folder} does not exist", hint=f"mkdir -p {folder}")
         return folder
@@ -51,13 +57,13 @@ class Session:
     @cached_property
     def store(self) -> Store:
         """Open the store (made if absent)."""
+        from pathlib import Path
+
         from gbuild.host.store import Store, default_root
 
-        return Store(
-            self.store_folder.absolute()
-            if self.store_folder
-            else default_root(os.getuid(), self.environment)
-        )
+        if self.store_folder:
+            return Store(Path(self.store_folder).absolute())
+        return Store(default_root(os.getuid(), self.environment))
 
     @property
     def sink(self) -> Sink:
@@ -85,10 +91,12 @@ class Session:
 
     def answer(self, fields: Mapping[str, object]) -> None:
         """Write the one JSON object of this run; nothing without ``--json``."""
+        import json
+
         if self.json:
             self.answered = True
             document = {"format": f"gbuild.{self.command}/1", **fields}
-            sys.stdout.write(_json.dumps(document, ensure_ascii=True, indent=2) + "\n")
+            sys.stdout.write(json.dumps(document, ensure_ascii=True, indent=2) + "\n")
 
     def close(self) -> None:
         """Take progress bars off the screen."""

@@ -1,0 +1,39 @@
+"""What every test gets: no foreign environment, markers by folder, quick ones first."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+_FOLDERS = ("unit", "property", "contract", "integration", "e2e")
+_LEAKING_PREFIXES = ("GBUILD_", "GIT_", "XDG_")
+_LEAKING_NAMES = ("GNUPGHOME", "SOURCE_DATE_EPOCH", "NO_COLOR", "TZ", "LC_ALL", "LANGUAGE")
+_FOR_TESTS = "GBUILD_TEST_"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away variables of the person that would change what is tested."""
+    for name in list(os.environ):
+        if name.startswith(_FOR_TESTS):
+            continue
+        if name.startswith(_LEAKING_PREFIXES) or name in _LEAKING_NAMES:
+            monkeypatch.delenv(name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark by folder, keep root's tests from others, and put the slow folders last."""
+    for item in items:
+        folder = _folder(item)
+        if folder in ("integration", "e2e"):
+            item.add_marker(folder)
+        if item.get_closest_marker("root") and os.getuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs to be root"))
+    items.sort(key=lambda item: _FOLDERS.index(_folder(item)))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(_HERE).parts[0]
