@@ -1,0 +1,121 @@
+"""Read a folder that somebody else filled: regular files only, sizes bounded, no link followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gbuild.errors import UsageFailure
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
+
+
+class Refused(UsageFailure):
+    """A file or folder that is not read: a link, a device, too big, too many names."""
+
+
+class Folder:
+    """An open folder; everything in it is reached through its descriptor, never by path."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def names(self, *, limit: int) -> tuple[str, ...]:
+        """Return the names in it, sorted; undecodable bytes as surrogates.
+
+        Raises:
+            Refused: there are more than ``limit``.
+        """
+        found: list[str] = []
+        with os.scandir(self._descriptor) as entries:
+            for entry in entries:
+                found.append(entry.name)
+                if len(found) > limit:
+                    raise Refused(f"more than {limit} names in one folder")
+        return tuple(sorted(found))
+
+    def is_folder(self, name: str) -> bool:
+        """Say whether ``name`` is a folder itself (a link to one is not)."""
+        return stat.S_ISDIR(self._kind(name))
+
+    def is_link(self, name: str) -> bool:
+        """Say whether ``name`` is a symbolic link."""
+        return stat.S_ISLNK(self._kind(name))
+
+    def _kind(self, name: str) -> int:
+        try:
+            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            return 0
+
+    @contextmanager
+    def enter(self, name: str) -> Iterator[Folder]:
+        """Open a folder in this one.
+
+        Raises:
+            Refused: it is a symbolic link, or no folder.
+        """
+        if "/" in name or name in {"", ".", ".."}:
+            raise Refused(f"not the name of a folder: {name!r}")
+        try:
+            descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=self._descriptor)
+        except OSError as error:
+            kind = "a symbolic link" if self.is_link(name) else "not a folder that can be read"
+            raise Refused(f"{name} is {kind}") from error
+        with _closing(descriptor):
+            yield Folder(descriptor)
+
+    def read(self, name: str, *, limit: int) -> bytes:
+        """Return a regular file's bytes.
+
+        Raises:
+            Refused: it is a link, a device, a FIFO, unreadable or longer than ``limit`` bytes.
+        """
+        try:
+            descriptor = os.open(name, _FILE, dir_fd=self._descriptor)
+        except OSError as error:
+            kind = "a symbolic link" if self.is_link(name) else "not a file that can be read"
+            raise Refused(f"{name} is {kind}") from error
+        with _closing(descriptor):
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode):
+                raise Refused(f"{name} is not a regular file")
+            return _bounded(descriptor, name, limit)
+
+
+def _bounded(descriptor: int, name: str, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    left = limit + 1
+    while left and (piece := os.read(descriptor, min(left, 1 << 20))):
+        pieces.append(piece)
+        left -= len(piece)
+    if not left:
+        raise Refused(f"{name} is longer than {limit} bytes")
+    return b"".join(pieces)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Folder]:
+    """Open a folder that the person named; links on the way to it are the person's own.
+
+    Raises:
+        Refused: there is no such folder.
+    """
+    try:
+        descriptor = os.open(path, _FOLDER)
+    except OSError as error:
+        raise Refused(f"{path} is not a folder that can be read") from error
+    with _closing(descriptor):
+        yield Folder(descriptor)
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,124 @@
+"""What verification says: per signer a status, per artefact a state, per release an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What one entry (an assertion, or a lone signature) of a signer is worth.
+
+    The members are written in the order of precedence: when several hold, the first one is the
+    entry's status. First what is not there, then what cannot be read, then what the signature
+    says, then what the document says, then how strong the signature is.
+    """
+
+    MISSING_ASSERTION = "missing-assertion"
+    MISSING_SIGNATURE = "missing-signature"
+    UNREADABLE = "unreadable"
+    NOT_DETACHED = "not-detached"
+    BAD = "bad"
+    UNKNOWN_KEY = "unknown-key"
+    REVOKED_KEY = "revoked-key"
+    EXPIRED_KEY = "expired-key"
+    EXPIRED_SIGNATURE = "expired-signature"
+    WRONG_NAME = "wrong-name"
+    WEAK = "weak"
+    GOOD = "good"
+
+
+class State(StrEnum):
+    """What one signer says of one artefact, against the reference."""
+
+    AGREE = "agree"
+    DIFFER = "differ"
+    NOT_BUILT = "not-built"
+    EXTRA = "extra"
+
+
+class Outcome(StrEnum):
+    """What a release is worth: the files agree, they do not, or nobody can tell."""
+
+    AGREE = "agree"
+    MISMATCH = "mismatch"
+    UNTRUSTED = "untrusted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What gpg found of one signature, before anybody looked at the document.
+
+    ``status`` is one of good, bad, unknown-key, revoked-key, expired-key, expired-signature,
+    weak (gpg itself refused the digest) and unreadable. ``fingerprint`` is the primary key's,
+    ``key_id`` the one that the signature names (16 hex or a fingerprint), ``created`` the
+    signature's own date (seconds since the epoch; it proves nothing). ``weaknesses`` are words
+    such as ``SHA1`` and ``DSA-1024``.
+    """
+
+    status: Status
+    fingerprint: str | None = None
+    key_id: str | None = None
+    user_id: str | None = None
+    created: int | None = None
+    digest: str | None = None
+    algorithm: str | None = None
+    weaknesses: tuple[str, ...] = ()
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One entry of a release folder with everything a judge may look at.
+
+    ``artifacts`` maps paths to sha256 and is None when no document could be read.
+    ``stated_release`` and ``stated_name`` are what the document says of itself.
+    """
+
+    signer: str
+    release: str
+    name: str
+    status: Status
+    signature: Signature | None = None
+    artifacts: Mapping[str, str] | None = None
+    stated_release: str | None = None
+    stated_name: str | None = None
+    problem: str | None = None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The primary fingerprint behind the signature, when the key is known."""
+        return self.signature.fingerprint if self.signature else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignerVerdict:
+    """One entry, judged: whether it counts, and its state for every artefact it speaks of."""
+
+    claim: Claim
+    counted: bool
+    states: Mapping[str, State] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseVerdict:
+    """One release of one package, judged.
+
+    ``artifacts`` are all paths that anybody listed, sorted; ``persons`` is how many persons were
+    counted; ``reasons`` are the sentences that explain ``outcome``, none when it is agree.
+    """
+
+    release: str
+    name: str
+    outcome: Outcome
+    signers: tuple[SignerVerdict, ...]
+    artifacts: tuple[str, ...]
+    persons: int
+    reasons: tuple[str, ...] = ()
+
+
+def worst(statuses: tuple[Status, ...]) -> Status:
+    """Return the status that comes first in the documented precedence (at least one is given)."""
+    order = list(Status)
+    return min(statuses, key=order.index)
