@@ -74,7 +74,7 @@ class Partial:
                 self._size += count
                 view = view[count:]
         except OSError as error:
-            raise _cannot_write(self.path.parent, error) from error
+            raise cannot_write(self.path.parent, error) from error
 
 
 def _exclusive(path: Path, stop: threading.Event) -> int:
@@ -83,7 +83,7 @@ def _exclusive(path: Path, stop: threading.Event) -> int:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
-            raise _cannot_write(path.parent, error) from error
+            raise cannot_write(path.parent, error) from error
         try:
             _wait_for_lock(descriptor, stop)
             if _same_file(descriptor, path):
@@ -112,7 +112,8 @@ def _same_file(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _cannot_write(folder: Path, error: OSError) -> HostFailure:
+def cannot_write(folder: Path, error: OSError) -> HostFailure:
+    """Say that a folder cannot be written, how much is free there, and what to do."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return HostFailure(
         f"cannot write in {folder}: {error.strerror}",

@@ -55,6 +55,10 @@ class Settings:
     proxies: Mapping[str, str] = field(default_factory=dict)
     direct: tuple[str, ...] = ()
 
+    def is_direct(self, host: str) -> bool:
+        """Say whether a host is reached without a proxy."""
+        return any(host == one or host.endswith("." + one) for one in self.direct)
+
 
 class Refused(Exception):
     """This address will not give the bytes; another one may."""
@@ -220,7 +224,7 @@ def _connection(parts: SplitResult, settings: Settings) -> tuple[HTTPConnection,
     path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     target = path if path.startswith("/") else "/" + path
     proxy = settings.proxies.get(parts.scheme)
-    if proxy is None or any(host == d or host.endswith("." + d) for d in settings.direct):
+    if proxy is None or settings.is_direct(host):
         if parts.scheme == "https":
             return HTTPSConnection(
                 host, parts.port, timeout=settings.connect, context=_tls()

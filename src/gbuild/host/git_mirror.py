@@ -1,0 +1,189 @@
+"""Mirrors of remotes in the store: every branch and tag of one address, shared by workspaces.
+
+Only ``refs/heads/*`` and ``refs/tags/*`` are taken, plus single commits and references that were
+asked for by name (kept below ``refs/gbuild/``); nothing a server offers elsewhere, such as
+``refs/replace/*``, ever arrives. A mirror gets its name when its first fetch is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gbuild.errors import TimedOut, Unavailable
+from gbuild.host.git import NETWORK, Git
+from gbuild.host.process import ToolFailed
+from gbuild.host.store import Store
+from gbuild.host.web import Settings, shown
+from gbuild.model.event import Event, Sink, discard
+
+HASH = re.compile(r"[0-9a-f]{40}\Z")
+"""A full commit hash."""
+
+_BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+_LONGEST_FETCH = 4 * 3600.0
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How remotes are reached: proxies, the person's ssh agent, and who is told what happens."""
+
+    settings: Settings = field(default_factory=Settings)
+    ssh_agent: str | None = None
+    sink: Sink = discard
+    delay: float = 1.0
+
+    def environment(self, url: str, *, local: bool) -> dict[str, str]:
+        """Return the environment of a git that talks to ``url``, and to nothing else."""
+        chosen = {"GIT_ALLOW_PROTOCOL": "file" if local else NETWORK}
+        parts = urlsplit(url)
+        proxy = self.settings.proxies.get(parts.scheme)
+        if proxy is not None and not self.settings.is_direct(parts.hostname or ""):
+            chosen[f"{parts.scheme}_proxy"] = proxy
+        if self.ssh_agent is not None and parts.scheme not in ("http", "https", "git", "file"):
+            chosen["SSH_AUTH_SOCK"] = self.ssh_agent
+        return chosen
+
+
+class Mirror:
+    """The mirror of one address.
+
+    Args:
+        store: where it lies.
+        url: the address, checked by :func:`gbuild.model.names.remote_url`.
+        local: the person gave a folder of this host; nothing else may be read from there.
+    """
+
+    def __init__(self, store: Store, url: str, *, local: bool) -> None:
+        key = hashlib.sha256(url.encode()).hexdigest()
+        self.url = url
+        self.local = local
+        self.path = store.root / "git" / f"{key}.git"
+        self._store = store
+        self._lock = f"git-{key}"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a complete mirror is in the store."""
+        return (self.path / "HEAD").is_file()
+
+    @contextmanager
+    def reading(self) -> Iterator[Git]:
+        """Hold the mirror still and give git on it."""
+        with self._store.lock(self._lock, shared=True) as lock:
+            yield Git(git_dir=self.path, keep=(lock.fileno(),))
+
+    def discard_if_damaged(self) -> bool:
+        """Remove a mirror whose objects are not all there (slow); say whether it was removed."""
+        with self._store.lock(self._lock) as lock:
+            git = Git(git_dir=self.path, keep=(lock.fileno(),))
+            check = ("fsck", "--connectivity-only", "--no-dangling", "--no-progress")
+            if self.exists and git.run(*check, check=False).returncode == 0:
+                return False
+            shutil.rmtree(self.path, ignore_errors=True)
+            return True
+
+    def update(self, access: Access) -> None:
+        """Bring every branch and tag up to date, or make the mirror.
+
+        Raises:
+            Unavailable: the remote does not answer or is no repository.
+        """
+        access.sink(Event("info", f"fetching {shown(self.url)}"))
+        with self._store.lock(self._lock) as lock:
+            keep = (lock.fileno(),)
+            if self.exists and self._usable(keep):
+                self._fetch(self.path, access, keep, "--prune", *_BRANCHES_AND_TAGS)
+            else:
+                self._make(access, keep)
+
+    def fetch_one(self, name: str, access: Access) -> None:
+        """Fetch one commit by its full hash, or one reference by its full name.
+
+        Raises:
+            Unavailable: the remote does not give it.
+        """
+        access.sink(Event("info", f"fetching {name} from {shown(self.url)}"))
+        with self._store.lock(self._lock) as lock:
+            self._fetch(self.path, access, (lock.fileno(),), f"+{name}:{kept_as(name)}")
+
+    def _usable(self, keep: tuple[int, ...]) -> bool:
+        """Clear what a killed git left behind; a damaged mirror is removed."""
+        for stale in (*self.path.rglob("*.lock"), *self.path.glob("objects/**/tmp_*")):
+            stale.unlink()
+        git = Git(git_dir=self.path, keep=keep)
+        # every reference must lead to an object that can be read
+        if git.run("for-each-ref", "--format=%(objectname) %(tree)", check=False).returncode == 0:
+            return True
+        shutil.rmtree(self.path)
+        return False
+
+    def _make(self, access: Access, keep: tuple[int, ...]) -> None:
+        with tempfile.TemporaryDirectory(dir=self._store.root / "tmp", prefix="git-") as folder:
+            new = Path(folder) / "new"
+            new.mkdir()
+            Git(git_dir=new, keep=keep).run(
+                "init", "--quiet", "--bare", "--template=", "--initial-branch=main"
+            )
+            self._fetch(new, access, keep, *_BRANCHES_AND_TAGS)
+            shutil.rmtree(self.path, ignore_errors=True)
+            new.rename(self.path)
+
+    def _fetch(self, where: Path, access: Access, keep: tuple[int, ...], *what: str) -> None:
+        options = [word for word in what if word.startswith("--")]
+        refspecs = [word for word in what if not word.startswith("--")]
+        git = Git(git_dir=where, keep=keep, env=access.environment(self.url, local=self.local))
+        for attempt in range(_ATTEMPTS):
+            try:
+                git.run(
+                    "fetch",
+                    "--quiet",
+                    "--force",
+                    "--no-tags",
+                    "--no-write-fetch-head",
+                    "--no-auto-maintenance",
+                    *options,
+                    "--",
+                    self.url,
+                    *refspecs,
+                    timeout=_LONGEST_FETCH,
+                )
+            except (ToolFailed, TimedOut) as error:
+                if attempt + 1 == _ATTEMPTS or self.local:
+                    raise self._unavailable(error) from error
+                time.sleep(access.delay * 2**attempt)
+            else:
+                return
+
+    def _unavailable(self, error: ToolFailed | TimedOut) -> Unavailable:
+        return Unavailable(
+            f"cannot fetch from {shown(self.url)}",
+            details=error.details[1:] if isinstance(error, ToolFailed) else (error.brief,),
+        )
+
+
+def kept_as(name: str) -> str:
+    """Return the reference under which a single fetched commit or reference is kept."""
+    return f"refs/gbuild/{name}"
+
+
+def references(git: Git, *, merged_into: str | None = None) -> Mapping[str, str]:
+    """Return the branches and tags (full names) and the objects they name.
+
+    With ``merged_into``, only the tags of commits in that commit's history.
+    """
+    words = ["for-each-ref", "--format=%(objectname) %(refname)"]
+    words += (
+        [f"--merged={merged_into}", "refs/tags"] if merged_into else ["refs/heads", "refs/tags"]
+    )
+    lines = git.text(*words).splitlines()
+    return {name: oid for oid, _, name in (line.partition(" ") for line in lines)}
