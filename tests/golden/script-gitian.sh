@@ -12,7 +12,7 @@ MAKEOPTS=(-j2)
 NUM_PROCS=2
 NUM_MEM=2000
 
-(cd build/a && git reset -q --hard && git clean -q -f -d)
+(cd build/a && git update-index -q --refresh || :)
 
 REFERENCE_DATETIME='2024-01-31 12:00:00'
 REFERENCE_DATE='2024-01-31'

@@ -109,7 +109,7 @@ def build_script(
     reference: Reference,
     num_procs: int,
     memory: int,
-    reset_remotes: bool,
+    has_git: bool,
 ) -> bytes:
     """Write the whole script.
 
@@ -119,8 +119,9 @@ def build_script(
         reference: the reference time.
         num_procs: ``-j`` of ``MAKEOPTS``.
         memory: MiB, for ``NUM_MEM``.
-        reset_remotes: write Gitian's ``git reset`` and ``git clean`` of every remote; False
-            only where the image has no git.
+        has_git: whether the image has git; every remote's index is then made to know the
+            files as they lie in the target. Gitian ran ``git reset --hard && git clean -fd``
+            there; what is put here is pristine already, and a reset would date every file now.
     """
     locale = _LOCALES[descriptor.base]
     lines = [
@@ -136,7 +137,7 @@ def build_script(
         f"NUM_PROCS={num_procs}",
         f"NUM_MEM={memory}",
         "",
-        *(_reset_line(remote.dir) for remote in descriptor.remotes if reset_remotes),
+        *(_refresh_line(remote.dir) for remote in descriptor.remotes if has_git),
         "",
         f"REFERENCE_DATETIME='{reference.text}'",
         f"REFERENCE_DATE='{reference.date}'",
@@ -164,5 +165,5 @@ def _epoch_lines(descriptor: Descriptor, reference: Reference) -> list[str]:
     return [f"export SOURCE_DATE_EPOCH={reference.epoch}", "export TZ=UTC"]
 
 
-def _reset_line(folder: str) -> str:
-    return f"(cd build/{folder} && git reset -q --hard && git clean -q -f -d)"
+def _refresh_line(folder: str) -> str:
+    return f"(cd build/{folder} && git update-index -q --refresh || :)"

@@ -131,10 +131,9 @@ def test_an_interruption_ends_even_a_target_to_be_kept(backend: FakeBackend) -> 
 
 def test_ending_all_ends_the_living_and_lets_none_start(backend: FakeBackend) -> None:
     machines = Machines(backend, BuildOptions(keep=True))
-    with pytest.raises(BackendFailure), machines.running(_spec("one")):
+    with machines.running(_spec("one")):
         machines.end_all()
         assert not backend.machines["one"].alive()
-        raise BackendFailure("lost")
     with pytest.raises(BackendFailure, match="interrupted"):
         _build(machines, "two", None)
     assert not backend.machines["two"].alive()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gbuild.engine.script import Reference, build_script, reference_of, shell_argv
 from gbuild.errors import DescriptorInvalid
-from gbuild.model.descriptor import Remote
+from gbuild.model.descriptor import Descriptor, Remote
 
 if TYPE_CHECKING:
     from .conftest import Described
@@ -19,13 +19,13 @@ _GOLDEN = Path(__file__).parents[2] / "golden"
 _REFERENCE = Reference("2024-01-31 12:00:00", 1706702400)
 
 
-def _script(descriptor, **changes) -> str:
-    arguments = {
+def _script(descriptor: Descriptor, **changes: object) -> str:
+    arguments: dict[str, Any] = {
         "architecture": "amd64",
         "reference": _REFERENCE,
         "num_procs": 2,
         "memory": 2000,
-        "reset_remotes": True,
+        "has_git": True,
         **changes,
     }
     return build_script(descriptor, **arguments).decode()
@@ -73,7 +73,7 @@ def test_architectures_keep_gitians_words(
 
 def test_an_image_without_git_is_not_asked_for_it(described: Described) -> None:
     descriptor = described(remotes=(Remote(url="https://x.example/a.git", dir="a"),))
-    assert "git" not in _script(descriptor, reset_remotes=False)
+    assert "git" not in _script(descriptor, has_git=False)
 
 
 def test_the_script_is_valid_for_bash(described: Described, tmp_path: Path) -> None:

@@ -1,0 +1,224 @@
+"""``gbuild``: build a descriptor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gbuild.cli._boundary import Session, run, shared_options
+
+if TYPE_CHECKING:
+    from gbuild.model.outcome import BuildOutcome
+    from gbuild.model.plan import Plan
+
+_OTHER_BACKENDS = {"USE_LXC": "lxc", "USE_VBOX": "virtualbox", "USE_DOCKER": "oci"}
+
+
+class Pairs(click.ParamType):
+    """``DIR=VALUE[,DIR=VALUE...]``, as Gitian's ``--commit`` and ``--url`` take it."""
+
+    name = "pairs"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, str]:
+        """Split the text; the same folder twice is an error."""
+        if isinstance(value, dict):
+            return dict(value)
+        pairs: dict[str, str] = {}
+        for text in str(value).split(","):
+            folder, equals, found = text.partition("=")
+            if not (folder and equals and found):
+                self.fail(f"{text!r} is not DIR=VALUE", param, ctx)
+            if folder in pairs:
+                self.fail(f"{folder} is given twice", param, ctx)
+            pairs[folder] = found
+        return pairs
+
+
+@click.command(name="gbuild")
+@click.argument(
+    "descriptor", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+)
+@click.option("--allow-sudo", is_flag=True, help="Let a descriptor with 'sudo: true' have it.")
+@click.option(
+    "-i",
+    "--skip-image",
+    is_flag=True,
+    help="Accepted as in Gitian: images at hand are always reused, targets are always clean.",
+)
+@click.option("--upgrade", is_flag=True, help="Use today's packages although there is a lock.")
+@click.option(
+    "-j",
+    "--num-make",
+    "num_procs",
+    type=click.IntRange(1, 1024),
+    default=2,
+    show_default=True,
+    metavar="PROCS",
+    help="Processes the script may use (MAKEOPTS, NUM_PROCS).",
+)
+@click.option(
+    "-m",
+    "--memory",
+    type=click.IntRange(64),
+    default=2000,
+    show_default=True,
+    metavar="MIB",
+    help="Memory of a target (NUM_MEM).",
+)
+@click.option(
+    "-c",
+    "--commit",
+    "commits",
+    type=Pairs(),
+    default={},
+    metavar="DIR=REV[,..]",
+    help="Commits to build of the remotes.",
+)
+@click.option(
+    "-u",
+    "--url",
+    "urls",
+    type=Pairs(),
+    default={},
+    metavar="DIR=URL[,..]",
+    help="Other addresses of the remotes.",
+)
+@click.option(
+    "-o", "--cache-read-only", is_flag=True, help="Use the cache, bring nothing back into it."
+)
+@click.option("--skip-fetch", is_flag=True, help="Use the git objects that inputs/ has.")
+@click.option("--fetch-tags", is_flag=True, help="Fetch all tags of the remotes, too.")
+@click.option("--fetch-branches", is_flag=True, help="Fetch all branches of the remotes, too.")
+@click.option("--skip-cleanup", is_flag=True, help="Let the targets live on after the build.")
+@click.option("--no-cache", is_flag=True, help="Start with empty caches and leave them alone.")
+@click.option("--backend", default="userns", show_default=True, help="What makes targets.")
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Jobs that run side by side.",
+)
+@click.option("--offline", is_flag=True, help="Use no network, and give the script none.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and start nothing.")
+@click.option("--keep", is_flag=True, help="Let a failed target live on, for a shell in it.")
+@click.option("--wait", is_flag=True, help="Wait until another gbuild leaves the workspace.")
+@click.option("--resume", is_flag=True, help="Do not build again what this plan has finished.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Kill a script that takes longer.",
+)
+@click.option(
+    "--scratch",
+    type=click.Choice(["tmpfs", "disk"]),
+    default="tmpfs",
+    show_default=True,
+    help="Where a target writes.",
+)
+@click.option(
+    "--disk",
+    type=click.IntRange(16),
+    metavar="MIB",
+    help="Scratch space of a target [default: 8192].",
+)
+@shared_options()
+def gbuild(
+    session: Session,
+    descriptor: Path,
+    *,
+    dry_run: bool,
+    no_cache: bool,
+    **options: Any,  # noqa: ANN401 (the options above)
+) -> None:
+    """Build DESCRIPTOR and write result/<name>-res.yml.
+
+    Each suite and architecture is built in a fresh target from locked packages. What was made
+    lies in build/out, logs in var/. Options of Gitian's gbuild keep their names.
+    """
+    from gbuild import app
+    from gbuild.engine import build as engine
+    from gbuild.model.options import BuildOptions
+
+    _note_other_backends(session, options["backend"])
+    chosen = BuildOptions(use_cache=not no_cache, quiet=session.quiet, **options)
+    parts = app.make_parts(
+        chosen.backend, store=session.store, environment=session.environment, sink=session.sink
+    )
+    if dry_run:
+        _print_plan(session, engine.plan_only(descriptor, chosen, parts, session.workspace))
+        return
+    _print_outcome(session, engine.build(descriptor, chosen, parts, session.workspace))
+
+
+def _note_other_backends(session: Session, backend: str) -> None:
+    from gbuild.model.event import Event
+
+    for variable, name in _OTHER_BACKENDS.items():
+        if session.environment.get(variable):
+            text = f"{variable} is set; a backend {name} does not exist yet, {backend} is used"
+            session.sink(Event("warning", text))
+
+
+def _print_plan(session: Session, plan: Plan) -> None:
+    from gbuild.engine import plan_text
+    from gbuild.ui.escape import terminal
+
+    session.answer({"plan": plan_text.describe(plan)})
+    for line in plan_text.lines(plan):
+        session.say(terminal(line))
+
+
+def _print_outcome(session: Session, outcome: BuildOutcome) -> None:
+    from gbuild.model.event import Event
+    from gbuild.ui.escape import terminal
+
+    for text in outcome.warnings:
+        session.sink(Event("warning", text))
+    session.answer(_answer(outcome))
+    if session.quiet:
+        return
+    for artifact in outcome.artifacts:
+        session.say(terminal(f"{artifact.sha256}  {artifact.path}"))
+    session.say(terminal(f"{outcome.report_sha256}  {outcome.report.name}"))
+
+
+def _answer(outcome: BuildOutcome) -> dict[str, object]:
+    return {
+        "name": outcome.name,
+        "plan": outcome.plan_digest,
+        "out": str(outcome.out),
+        "artifacts": [
+            {"path": a.path, "sha256": a.sha256, "size": a.size} for a in outcome.artifacts
+        ],
+        "report": {"path": str(outcome.report), "sha256": outcome.report_sha256},
+        "statement": str(outcome.statement),
+        "lock": str(outcome.lock),
+        "warnings": list(outcome.warnings),
+        "jobs": [
+            {
+                "label": job.label,
+                "log": str(job.log),
+                "seconds": round(job.seconds, 3),
+                "reused": job.reused,
+                "image": job.image,
+                "facts": dict(job.facts),
+            }
+            for job in outcome.jobs
+        ],
+    }
+
+
+def main() -> None:
+    """Run the command."""
+    run(gbuild)
+
+
+if __name__ == "__main__":
+    main()
