@@ -23,8 +23,9 @@ from paramiko.transport import Transport
 
 from gbuild.errors import BackendFailure, Bug, GbuildError, TimedOut
 from gbuild.target.backend import Machine
+from gbuild.target.ssh.arrivals import WINDOW
 from gbuild.target.ssh.session import Session
-from gbuild.target.ssh.wire import MAX_PACKET, WINDOW, BoundedPacketizer
+from gbuild.target.ssh.wire import MAX_PACKET, BoundedPacketizer
 
 # The logger would print what the server says straight to the terminal.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)

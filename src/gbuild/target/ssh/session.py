@@ -10,10 +10,14 @@ from paramiko.common import cMSG_CHANNEL_REQUEST
 from paramiko.message import Message
 from paramiko.ssh_exception import SSHException
 
-from gbuild.target.ssh.wire import WINDOW, ArrivalPipe, Arrivals, BoundedPacketizer, Stream
+from gbuild.target.ssh.arrivals import WINDOW, ArrivalPipe, Arrivals, Stream
+from gbuild.target.ssh.wire import BoundedPacketizer
 
-_PIECE = 32 * 1024 - 64
-"""What fits one packet of OpenSSH (32 KiB) as paramiko counts it."""
+_PIECE = 32 * 1024
+"""Bytes of one packet; OpenSSH takes no more."""
+
+_BATCH = 256 * 1024
+"""Bytes sealed before they are written: few wake-ups of the server."""
 
 _UNKNOWN_SIGNAL = 255
 
@@ -23,9 +27,10 @@ class Session:
 
     def __init__(self, channel: Channel, packetizer: BoundedPacketizer) -> None:
         self._channel = channel
+        self._transport = channel.get_transport()
         self._packetizer = packetizer
         self._arrivals = Arrivals()
-        channel.in_buffer = ArrivalPipe(self._arrivals, "stdout")
+        channel.in_buffer = packetizer.pipes[channel.chanid] = ArrivalPipe(self._arrivals, "stdout")
         channel.in_stderr_buffer = ArrivalPipe(self._arrivals, "stderr")
         channel.in_window_threshold = WINDOW // 2
         packetizer.exit_signals[channel.chanid] = None
@@ -66,15 +71,11 @@ class Session:
     def send(self, data: bytes | bytearray | memoryview) -> bool:
         """Give the command input, as it takes it; return False once it takes no more."""
         view = memoryview(data)
-        at = 0
-        while at < len(view):
-            try:
-                sent = self._channel.send(bytes(view[at : at + _PIECE]))
-            except (OSError, EOFError, SSHException):
+        while view:
+            room = self._room(len(view))
+            if not room or not self._write(view[:room]):
                 return False
-            if sent == 0:
-                return False
-            at += sent
+            view = view[room:]
         return True
 
     def end_input(self) -> None:
@@ -93,10 +94,6 @@ class Session:
         status = self._channel.exit_status
         return None if status == -1 else status & 0xFF
 
-    @property
-    def _signal(self) -> str | None:
-        return self._packetizer.exit_signals.get(self._channel.chanid)
-
     def kill(self) -> None:
         """Ask the server to kill the command's process group (RFC 4254, 6.9); no answer comes."""
         message = Message()
@@ -105,6 +102,8 @@ class Session:
         message.add_string("signal")
         message.add_boolean(False)
         message.add_string("KILL")
+        if self._transport.in_kex:
+            return  # nothing else may be sent while keys are agreed on
         try:
             self._packetizer.send_message(message)
         except (OSError, EOFError, SSHException):
@@ -112,6 +111,7 @@ class Session:
 
     def close(self) -> None:
         """Give the channel back."""
+        self._packetizer.pipes.pop(self._channel.chanid, None)
         self._packetizer.exit_signals.pop(self._channel.chanid, None)
         try:
             self._channel.close()
@@ -123,3 +123,36 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def _signal(self) -> str | None:
+        return self._packetizer.exit_signals.get(self._channel.chanid)
+
+    def _room(self, wanted: int) -> int:
+        """Wait until the server takes input, and return how many bytes; 0 when it never will."""
+        channel = self._channel
+        with channel.out_buffer_cv:
+            channel.out_buffer_cv.wait_for(
+                lambda: channel.closed or channel.eof_sent or channel.out_window_size > 0
+            )
+            if channel.closed or channel.eof_sent:
+                return 0
+            room = min(wanted, channel.out_window_size, _BATCH)
+            channel.out_window_size -= room
+            return room
+
+    def _write(self, data: memoryview) -> bool:
+        """Send what the window has room for, between key exchanges, as paramiko does."""
+        transport = self._transport
+        while transport.is_active():
+            transport.clear_to_send.wait(0.1)
+            with transport.clear_to_send_lock:
+                if not transport.clear_to_send.is_set():
+                    continue
+                try:
+                    most = min(_PIECE, self._channel.out_max_packet_size)
+                    self._packetizer.send_data(self._channel.remote_chanid, data, most)
+                except (OSError, EOFError):
+                    return False
+                return True
+        return False
