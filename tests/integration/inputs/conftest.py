@@ -7,8 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+
+from gbuild.host.store import Store
+
+from .author import git_server
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -106,3 +111,23 @@ def _handler(owner: _server) -> type[BaseHTTPRequestHandler]:
             """Stay quiet."""
 
     return Handler
+
+
+@pytest.fixture
+def remotes(tmp_path: Path) -> Path:
+    """Give the folder whose repositories ``git_url`` serves."""
+    folder = tmp_path / "remotes"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def git_url(remotes: Path) -> Iterator[str]:
+    """Serve the repositories below ``remotes``; gives the base address."""
+    with git_server(remotes) as base:
+        yield base
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")

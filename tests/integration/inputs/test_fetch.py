@@ -31,11 +31,6 @@ SHA = hashlib.sha256(DATA).hexdigest()
 QUICK = Settings(delay=0.01, rounds=3, patience=0.6, floor=1 << 10, connect=2.0)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
 def get(store: Store, *urls: str, size: int | None = None, settings: Settings = QUICK) -> Path:
     return fetch_blob(store, name="thing", sha256=SHA, urls=urls, size=size, settings=settings)
 
