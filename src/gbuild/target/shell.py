@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
+import tempfile
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from gbuild.errors import HostFailure
 from gbuild.host.process import Completed
 from gbuild.model.event import Event, Sink, discard
 from gbuild.target.backend import Machine
@@ -132,8 +136,42 @@ class Target:
         With ``dereference`` a symbolic link arrives as what it points to. What is refused, and
         how, says :func:`gbuild.target.receive_tree.receive_tree`.
         """
+        self._get(source, ".", dest, limits, user, timeout, dereference=dereference)
+
+    def get_file(
+        self,
+        source: str,
+        dest: Path,
+        *,
+        limits: TreeLimits,
+        user: str = "root",
+        timeout: float | None = None,
+    ) -> None:
+        """Copy the file ``source`` to ``dest``, which must not exist yet.
+
+        A symbolic link is followed; limits and refusals are those of :meth:`get_tree`.
+        """
+        if os.path.lexists(dest):
+            raise HostFailure(f"{dest} exists already", hint="move it away")
+        folder, name = posixpath.split(source)
+        with tempfile.TemporaryDirectory(dir=dest.parent, prefix=f".{dest.name}.") as above:
+            tree = Path(above, "tree")
+            self._get(folder or ".", f"./{name}", tree, limits, user, timeout, dereference=True)
+            (tree / name).rename(dest)
+
+    def _get(
+        self,
+        folder: str,
+        what: str,
+        dest: Path,
+        limits: TreeLimits,
+        user: str,
+        timeout: float | None,
+        *,
+        dereference: bool,
+    ) -> None:
         follow = ("--dereference",) if dereference else ()
-        argv = (*_CREATE, *follow, f"--directory={source}", "--file=-", ".")
+        argv = (*_CREATE, *follow, f"--directory={folder}", "--file=-", what)
         errors = Outputs(1 << 16, None)
         with Command(self._connection(user), argv, env=_PLAIN, timeout=timeout) as command:
             command.session.end_input()

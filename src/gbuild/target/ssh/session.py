@@ -69,14 +69,17 @@ class Session:
         return self._channel.exit_status_ready() or self._signal is not None
 
     def send(self, data: bytes | bytearray | memoryview) -> bool:
-        """Give the command input, as it takes it; return False once it takes no more."""
+        """Give the command input, as it takes it; return False once it takes no more.
+
+        Sending nothing asks whether it still would.
+        """
         view = memoryview(data)
         while view:
             room = self._room(len(view))
             if not room or not self._write(view[:room]):
                 return False
             view = view[room:]
-        return True
+        return not self._channel.closed
 
     def end_input(self) -> None:
         """Let the command read the end of its input."""

@@ -1,0 +1,327 @@
+"""``gtarget``: start, use and end targets by hand."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gbuild.cli._boundary import Session, run, shared_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gbuild.target.backend import Backend, Machine
+    from gbuild.target.ssh import Stream
+
+_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+_BACKEND = click.option(
+    "--backend", default="userns", show_default=True, metavar="NAME", help="What makes targets."
+)
+_USER = click.option(
+    "--user", metavar="USER", help="Who does it in the target [default: the build user]."
+)
+_NAME = click.argument("name")
+_MEBI = 1 << 20
+
+
+@click.group(name="gtarget")
+def gtarget() -> None:
+    """Start, use and end targets: running, disposable copies of images."""
+
+
+@gtarget.command()
+@click.argument("descriptor", type=_FILE)
+@click.option("--suite", help="Which of the descriptor's suites [default: its only one].")
+@click.option("--arch", help="Which of its architectures [default: its only one].")
+@click.option("--name", help="The target's name [default: NAME-SUITE-ARCH].")
+@click.option("--network", is_flag=True, help="Let the target reach the network.")
+@click.option("--sudo", is_flag=True, help="Let its user have sudo.")
+@click.option(
+    "-m", "--memory", type=click.IntRange(64), metavar="MIB", help="Memory of its processes."
+)
+@click.option("--disk", type=click.IntRange(16), metavar="MIB", help="Its scratch space.")
+@click.option("--scratch", type=click.Choice(["tmpfs", "disk"]), default="tmpfs", show_default=True)
+@click.option("--offline", is_flag=True, help="Use nothing but the store.")
+@_BACKEND
+@shared_options()
+def start(
+    session: Session,
+    descriptor: Path,
+    *,
+    suite: str | None,
+    arch: str | None,
+    name: str | None,
+    network: bool,
+    sudo: bool,
+    memory: int | None,
+    disk: int | None,
+    scratch: str,
+    offline: bool,
+    backend: str,
+) -> None:
+    """Start a target from one environment of DESCRIPTOR; it lives until `gtarget stop`."""
+    from gbuild import app
+    from gbuild.engine.targets import start_target
+    from gbuild.target.backend import Limits
+
+    parts = app.make_parts(
+        backend, store=session.store, environment=session.environment, sink=session.sink
+    )
+    info = start_target(
+        descriptor,
+        parts,
+        session.workspace,
+        suite=suite,
+        arch=arch,
+        name=name,
+        network=network,
+        sudo=sudo,
+        limits=Limits(memory=memory and memory * _MEBI, disk=disk and disk * _MEBI),
+        scratch="disk" if scratch == "disk" else "tmpfs",
+        offline=offline,
+    )
+    session.say(info.name)
+    session.answer({"name": info.name, "backend": info.backend, "pid": info.pid})
+
+
+@gtarget.command(name="exec", context_settings={"ignore_unknown_options": True})
+@_NAME
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@_USER
+@click.option("-i", "--stdin", is_flag=True, help="Give the command our standard input.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS")
+@_BACKEND
+@shared_options(workspace=False)
+def execute(
+    session: Session,
+    name: str,
+    command: tuple[str, ...],
+    *,
+    user: str | None,
+    stdin: bool,
+    timeout: float | None,
+    backend: str,
+) -> int:
+    """Run COMMAND in the target NAME; its exit status becomes ours (128 + n for signal n)."""
+    from gbuild.target.shell import Target
+
+    machine = _attach(session, name, backend)
+    with Target(machine, sink=session.sink) as target:
+        completed = target.run(
+            command,
+            user=user or machine.user,
+            stdin=_pass_input if stdin else None,
+            timeout=timeout,
+            on_output=None if session.json else _Screen().show,
+        )
+    session.answer(
+        {
+            "status": completed.returncode,
+            "stdout": completed.stdout.decode(errors="replace"),
+            "stderr": completed.stderr.decode(errors="replace"),
+        }
+    )
+    code = completed.returncode
+    return code if code >= 0 else 128 - code
+
+
+@gtarget.command()
+@_NAME
+@_USER
+@_BACKEND
+@shared_options(workspace=False)
+def shell(session: Session, name: str, *, user: str | None, backend: str) -> int:
+    """Open a shell in the target NAME, on this terminal.
+
+    What programs in the target write reaches the terminal unfiltered.
+    """
+    from gbuild.errors import UsageFailure
+
+    if session.json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageFailure("a shell needs a terminal", hint=f"gtarget exec {name} COMMAND")
+    from gbuild.target.ready import connect_when_ready
+    from gbuild.target.terminal import interact
+
+    machine = _attach(session, name, backend)
+    kind = session.environment.get("TERM", "vt100")
+    with connect_when_ready(machine, user or machine.user, timeout=60) as connection:
+        status = interact(
+            connection, keyboard=sys.stdin.fileno(), screen=sys.stdout.fileno(), terminal=kind
+        )
+        if status is None:
+            raise connection.lost("the shell ran")
+    return status if status >= 0 else 128 - status
+
+
+@gtarget.command()
+@_NAME
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("folder")
+@_USER
+@_BACKEND
+@shared_options(workspace=False)
+def put(
+    session: Session,
+    name: str,
+    sources: tuple[Path, ...],
+    folder: str,
+    *,
+    user: str | None,
+    backend: str,
+) -> None:
+    """Copy SOURCES (files and folders) into FOLDER of the target NAME."""
+    from gbuild.target.shell import Target
+
+    machine = _attach(session, name, backend)
+    who = user or machine.user
+    with Target(machine, sink=session.sink) as target:
+        for source in sources:
+            inside = source.absolute().name
+            if source.is_dir():
+                target.put_tree(source, f"{folder}/{inside}", user=who)
+            else:
+                target.put_files([(source, inside)], folder, user=who)
+    session.answer({"name": name, "folder": folder, "sources": [str(path) for path in sources]})
+
+
+@gtarget.command()
+@_NAME
+@click.argument("source")
+@click.argument("dest", type=click.Path(path_type=Path))
+@_USER
+@_BACKEND
+@shared_options(workspace=False)
+def get(
+    session: Session, name: str, source: str, dest: Path, *, user: str | None, backend: str
+) -> None:
+    """Copy SOURCE (a file or a folder of the target NAME) to DEST, which must not exist."""
+    from gbuild.target.shell import Target, TreeLimits
+
+    machine = _attach(session, name, backend)
+    who = user or machine.user
+    with Target(machine, sink=session.sink) as target:
+        folder = target.run(("test", "-d", source), user=who).returncode == 0
+        copy = target.get_tree if folder else target.get_file
+        copy(source, dest.absolute(), limits=TreeLimits(), user=who)
+    session.answer({"name": name, "source": source, "dest": str(dest)})
+
+
+@gtarget.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_BACKEND
+@shared_options(workspace=False)
+def stop(session: Session, names: tuple[str, ...], *, backend: str) -> None:
+    """End targets and everything in them."""
+    for name in names:
+        _attach(session, name, backend).stop()
+    session.answer({"stopped": list(names)})
+
+
+@gtarget.command(name="list")
+@_BACKEND
+@shared_options(workspace=False)
+def list_targets(session: Session, *, backend: str) -> None:
+    """List your targets, running and dead."""
+    import time
+
+    from gbuild.ui.table import plain
+
+    infos = _backend(session, backend).targets()
+    now = time.time()
+    rows = [
+        (info.name, info.backend, info.state, _age(now - info.started), str(info.pid or "-"))
+        for info in infos
+    ]
+    if rows:
+        session.say(plain(("name", "backend", "state", "age", "pid"), rows))
+    session.answer(
+        {
+            "targets": [
+                {
+                    "name": info.name,
+                    "backend": info.backend,
+                    "state": info.state,
+                    "started": info.started,
+                    "pid": info.pid,
+                }
+                for info in infos
+            ]
+        }
+    )
+
+
+@gtarget.command()
+@_BACKEND
+@shared_options(workspace=False)
+def prune(session: Session, *, backend: str) -> None:
+    """Remove what dead targets and killed runs left behind."""
+    from gbuild.ui.escape import terminal
+
+    removed = _backend(session, backend).prune()
+    for what in removed:
+        session.say(terminal(f"removed {what}"))
+    session.answer({"removed": list(removed)})
+
+
+def _backend(session: Session, name: str) -> Backend:
+    from gbuild import app
+
+    session.command = f"gtarget.{click.get_current_context().info_name}"
+    return app.make_backend(
+        name, store=session.store, environment=session.environment, sink=session.sink
+    )
+
+
+def _attach(session: Session, name: str, backend: str) -> Machine:
+    from gbuild.model.names import target_name
+
+    return _backend(session, backend).attach(target_name(name))
+
+
+class _Screen:
+    """Shows output: bytes as they are into a file or pipe, escaped on a terminal."""
+
+    def __init__(self) -> None:
+        import codecs
+
+        make = codecs.getincrementaldecoder("utf-8")
+        self._decoders = {"stdout": make("replace"), "stderr": make("replace")}
+
+    def show(self, stream: Stream, data: bytes) -> None:
+        """Write one piece."""
+        out = sys.stdout if stream == "stdout" else sys.stderr
+        if out.isatty():
+            from gbuild.ui.escape import terminal
+
+            out.write(terminal(self._decoders[stream].decode(data)))
+        else:
+            out.buffer.write(data)
+        out.flush()
+
+
+def _pass_input(write: Callable[[bytes], bool]) -> None:
+    import select
+
+    while write(b""):
+        ready, _, _ = select.select([0], [], [], 0.2)
+        if ready and not ((data := os.read(0, 1 << 16)) and write(data)):
+            return
+
+
+def _age(seconds: float) -> str:
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s"
+
+
+def main() -> None:
+    """Run the command of this process."""
+    run(gtarget)
+
+
+if __name__ == "__main__":
+    main()
