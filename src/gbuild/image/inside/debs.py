@@ -1,0 +1,191 @@
+"""Packages on the way into a tree: decompressed side by side, the first ones laid out by hand."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import shutil
+import subprocess  # noqa: TID251 - standard library only in here
+import sys
+import tarfile
+import traceback
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
+
+from gbuild.host.deb import DamagedPackage, members
+
+_PIECE = 1 << 20
+_MAGIC = b"!<arch>\n"
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Fork; the child does ``work`` and ends; return its pid."""
+    child = os.fork()
+    if child:
+        return child
+    status = 70
+    try:
+        work()
+        status = 0
+    except BaseException:  # noqa: BLE001 - a forked child must never return to its caller's code
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def finish(children: Sequence[int]) -> None:
+    """Wait for children of :func:`in_child`; the first that failed is an error."""
+    failed = [child for child in children if os.waitpid(child, 0)[1] != 0]
+    if failed:
+        raise ChildProcessError("a step of the image failed; its traceback is above")
+
+
+def below(root: str, work: Callable[[], None]) -> int:
+    """Do ``work`` in a child whose root is ``root``: no name and no link leads outside."""
+
+    def shut_in() -> None:
+        os.chroot(root)
+        os.chdir("/")
+        work()
+
+    return in_child(shut_in)
+
+
+def decompress_all(
+    debs: Sequence[tuple[str, str]], *, blobs: int, target: str, workers: int
+) -> list[int]:
+    """Start children that write each deb (blob, name) into ``target`` with its data unpacked.
+
+    Each child takes the next one from a pipe; a file has its name when it is whole.
+    """
+    reading, writing = os.pipe()
+
+    def work() -> None:
+        os.close(writing)
+        while number := os.read(reading, 4):
+            blob, name = debs[int.from_bytes(number, "big")]
+            _decompress(blob, blobs, f"{target}/{name}")
+
+    children = [in_child(work) for _ in range(min(workers, len(debs)))]
+    os.close(reading)
+    os.write(writing, b"".join(n.to_bytes(4, "big") for n in range(len(debs))))
+    os.close(writing)
+    return children
+
+
+def _decompress(blob: str, blobs: int, path: str) -> None:
+    source = os.open(f"{blob[:2]}/{blob}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=blobs)
+    with os.fdopen(source, "rb") as deb, open(path + ".part", "wb") as out:
+        found = members(deb)
+        out.write(_MAGIC)
+        for name, (offset, size) in found.items():
+            deb.seek(offset)
+            if name.startswith("data.tar"):
+                _member(out, "data.tar", unpacked(deb, name, size))
+            else:
+                _member(out, name, iter([deb.read(size)]))
+    os.rename(path + ".part", path)
+
+
+def _member(out: BinaryIO, name: str, pieces: Iterator[bytes]) -> None:
+    """Write an ar member; its size is filled in when it is known."""
+    start = out.tell()
+    out.write(bytes(60))
+    size = 0
+    for piece in pieces:
+        out.write(piece)
+        size += len(piece)
+    out.write(b"\n" * (size % 2))
+    out.seek(start)
+    out.write(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{size:<10}`\n".encode())
+    out.seek(0, os.SEEK_END)
+
+
+def unpacked(stream: BinaryIO, name: str, size: int) -> Iterator[bytes]:
+    """Yield the bytes of a compressed member of ``size`` bytes, piece by piece."""
+    ending = name.removeprefix("data.tar")
+    if ending == ".zst":
+        yield from _zstd(stream, size)
+        return
+    pieces = _pieces(stream, size)
+    if ending == ".xz":
+        opened = lzma.LZMADecompressor()
+        for piece in pieces:
+            yield opened.decompress(piece)
+    elif ending == ".gz":
+        inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        for piece in pieces:
+            yield inflater.decompress(piece)
+    elif not ending:
+        yield from pieces
+    else:
+        raise DamagedPackage(f"{name} is compressed in a way that is not known here")
+
+
+def _pieces(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    while size:
+        piece = stream.read(min(size, _PIECE))
+        if not piece:
+            raise DamagedPackage("the package is cut off")
+        size -= len(piece)
+        yield piece
+
+
+def _zstd(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """Python 3.11 has no zstd; the host's program reads the member from a file of its own."""
+    tool = shutil.which("zstd", path="/usr/bin:/bin:/usr/local/bin")
+    if tool is None:
+        raise DamagedPackage("this host needs zstd for the packages of this suite")
+    done = subprocess.run(
+        [tool, "--decompress", "--stdout", "--quiet"],
+        input=stream.read(size),
+        stdout=subprocess.PIPE,
+        check=True,
+        env={},
+    )
+    yield done.stdout
+
+
+def lay_out(deb: BinaryIO) -> None:
+    """Unpack the data of a decompressed deb into the root directory."""
+    offset, _size = members(deb)["data.tar"]
+    deb.seek(offset)
+    with tarfile.open(fileobj=deb, mode="r|", errorlevel=2) as archive:
+        for member in archive:
+            _place(archive, member)
+
+
+def _place(archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+    path = "/" + member.name.removeprefix("./").strip("/")
+    if member.isdir():
+        if not os.path.isdir(path):  # a link to a folder stays: /bin -> usr/bin
+            os.mkdir(path)
+        elif os.path.islink(path):
+            return
+    elif member.issym():
+        if os.path.lexists(path):
+            if os.path.isdir(path) and os.path.isdir(os.path.join("/", member.linkname)):
+                return
+            os.unlink(path)
+        os.symlink(member.linkname, path)
+    elif member.islnk():
+        os.link("/" + member.linkname.removeprefix("./"), path)
+        return
+    elif member.isreg():
+        _file(archive, member, path)
+    else:
+        raise DamagedPackage(f"{member.name} is neither a file, a folder nor a link")
+    os.chown(path, member.uid, member.gid, follow_symlinks=False)
+    if not member.issym():
+        os.chmod(path, member.mode)
+    os.utime(path, (member.mtime, member.mtime), follow_symlinks=False)
+
+
+def _file(archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> None:
+    content = archive.extractfile(member)
+    if content is None:
+        raise DamagedPackage(f"{member.name} has no content")
+    with open(path, "wb") as out:
+        shutil.copyfileobj(content, out, _PIECE)

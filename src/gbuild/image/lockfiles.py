@@ -1,0 +1,55 @@
+"""Where locks and their proofs lie: beside the descriptor, under its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gbuild.errors import UsageFailure
+from gbuild.formats.lockfile import read_lock, write_lock
+from gbuild.host.files import write_atomically
+from gbuild.image.proof import Proof, read_proof, write_proof
+from gbuild.model.lock import Lock
+
+
+def lock_path(descriptor: Path) -> Path:
+    """Return ``<folder>/<stem>.lock`` for a descriptor."""
+    return descriptor.with_suffix(".lock")
+
+
+def proof_path(lock: Path) -> Path:
+    """Return where the proof of a lock lies: the lock's path and ``.proof``."""
+    return lock.with_name(lock.name + ".proof")
+
+
+def write(path: Path, lock: Lock, proof: Proof) -> None:
+    """Write a lock and its proof, the proof first: a lock never stands without it."""
+    write_atomically(proof_path(path), write_proof(proof))
+    write_atomically(path, write_lock(lock))
+
+
+def read(path: Path) -> tuple[Lock, Proof | None]:
+    """Read a lock and, when it lies beside it, its proof.
+
+    Raises:
+        UsageFailure: there is no lock, or the proof is damaged.
+        DescriptorInvalid: the lock does not follow its format.
+    """
+    lock = read_lock_file(path)
+    beside = proof_path(path)
+    if not beside.exists():
+        return lock, None
+    return lock, read_proof(beside.read_bytes(), path=str(beside))
+
+
+def read_lock_file(path: Path) -> Lock:
+    """Read a lock alone.
+
+    Raises:
+        UsageFailure: there is no lock.
+        DescriptorInvalid: it does not follow its format.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageFailure(f"there is no lock {path}", hint="make one with glock") from error
+    return read_lock(data, path=str(path))

@@ -1,0 +1,262 @@
+"""Descriptor to lock: which packages exactly, vouched for by which signed archive states."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from gbuild.errors import Untrusted, UsageFailure
+from gbuild.host import web
+from gbuild.host.apt import Choice, LocalSource, PackageUnknown, PrivateApt
+from gbuild.host.store import Store
+from gbuild.image.archives import Freshness, Origin, State, index_text, obtain, origins
+from gbuild.image.base import base_packages
+from gbuild.image.packages import find, names
+from gbuild.image.proof import Proof
+from gbuild.model.descriptor import Descriptor, machine_architecture
+from gbuild.model.event import Event, Sink
+from gbuild.model.lock import Environment, Lock, Package
+
+
+def request(descriptor: Descriptor) -> tuple[str, ...]:
+    """Return what is asked of apt for a descriptor: base, packages, repositories' packages."""
+    extra = (name for one in descriptor.repositories for name in one.packages)
+    wanted = {*base_packages(descriptor.base), *descriptor.packages, *extra}
+    return tuple(sorted(wanted))
+
+
+def environments(descriptor: Descriptor) -> tuple[tuple[str, str], ...]:
+    """Return every (suite, machine architecture) once, in the descriptor's order."""
+    pairs = ((suite, machine_architecture(label)) for suite, label in descriptor.environments)
+    return tuple(dict.fromkeys(pairs))
+
+
+def foreign_architectures(descriptor: Descriptor, arch: str) -> tuple[str, ...]:
+    """Return the foreign architectures of one environment, sorted."""
+    return tuple(sorted({machine_architecture(one) for one in descriptor.multiarch} - {arch}))
+
+
+def misfits(lock: Lock, descriptor: Descriptor) -> tuple[str, ...]:
+    """Say in what a lock does not fit a descriptor; empty when it does. Pure.
+
+    The lock may hold more environments than the descriptor asks for.
+    """
+    found: list[str] = []
+    for suite, arch in environments(descriptor):
+        label = f"{suite}-{arch}"
+        locked = lock.environment(label)
+        if locked is None:
+            found.append(f"{label} is not locked")
+            continue
+        wanted = {
+            "distro": descriptor.distro,
+            "base": descriptor.base,
+            "foreign": foreign_architectures(descriptor, arch),
+        }
+        found += [
+            f"{label}: {name} is {getattr(locked, name)!r}, the descriptor says {value!r}"
+            for name, value in wanted.items()
+            if getattr(locked, name) != value
+        ]
+        found += _request_misfits(label, set(locked.request), set(request(descriptor)))
+    return tuple(found)
+
+
+def refuse_misfit(lock: Lock, descriptor: Descriptor, *, path: Path) -> None:
+    """Refuse a lock that was made for something else than the descriptor.
+
+    Raises:
+        UsageFailure: says every difference; the hint relocks.
+    """
+    if found := misfits(lock, descriptor):
+        raise UsageFailure(
+            f"the lock {path} does not fit its descriptor",
+            details=found,
+            hint=f"glock {path.with_suffix('.yml')}",
+        )
+
+
+def _request_misfits(label: str, locked: set[str], wanted: set[str]) -> list[str]:
+    found = []
+    if missing := sorted(wanted - locked):
+        found.append(f"{label}: not in the lock: {', '.join(missing)}")
+    if extra := sorted(locked - wanted):
+        found.append(f"{label}: no longer asked for: {', '.join(extra)}")
+    return found
+
+
+def lock_descriptor(
+    descriptor: Descriptor,
+    *,
+    folder: Path,
+    store: Store,
+    environment: Mapping[str, str],
+    sink: Sink,
+    previous: Lock | None = None,
+    allow_older: bool = False,
+    now: float | None = None,
+) -> tuple[Lock, Proof]:
+    """Resolve every environment of a descriptor against the archives as they are now.
+
+    Args:
+        descriptor: what is asked for.
+        folder: where the descriptor lies (for the key files of its repositories).
+        store: receives InRelease files and indexes: the proof of the lock.
+        environment: the person's environment (mirrors, keyrings, proxies).
+        sink: is told the steps.
+        previous: the lock to be replaced; its archive dates must not be undercut, and its image
+            digests are kept for environments that come out the same.
+        allow_older: accept archives that are older, frozen or past their Valid-Until.
+        now: seconds since the epoch.
+
+    Raises:
+        UsageFailure: unknown suite or package, packages that cannot be had together.
+        Untrusted: an archive that may not be believed.
+        Unavailable: archives that cannot be had.
+        MissingTool: apt or gpgv is not installed.
+    """
+    moment = int(time.time() if now is None else now)
+    made: list[Environment] = []
+    inreleases: dict[str, bytes] = {}
+    for suite, arch in environments(descriptor):
+        label = f"{suite}-{arch}"
+        sink(Event("step", f"resolving {label}", {"job": label}))
+        sources = origins(descriptor, suite, arch, folder=folder, environment=environment)
+        foreign = foreign_architectures(descriptor, arch)
+        fresh = Freshness(now=moment, floors=_floors(previous), allow_older=allow_older)
+        states = _states(sources, (arch, *foreign), store, fresh, environment, sink)
+        packages = _solve(states, arch, foreign, request(descriptor), store, label)
+        made.append(
+            Environment(
+                suite=suite,
+                arch=arch,
+                distro=descriptor.distro,
+                request=request(descriptor),
+                archives=tuple(
+                    sorted((s.archive for s in states), key=lambda a: (a.name, a.suite))
+                ),
+                packages=packages,
+                base=descriptor.base,
+                foreign=foreign,
+            )
+        )
+        for state in states:
+            digest = state.archive.sha256
+            inreleases[digest] = store.verified(digest).read_bytes()
+    return Lock(environments=tuple(made), images=_kept(previous, made)), Proof(inreleases)
+
+
+def _states(
+    sources: Sequence[Origin],
+    architectures: Sequence[str],
+    store: Store,
+    fresh: Freshness,
+    environment: Mapping[str, str],
+    sink: Sink,
+) -> tuple[State, ...]:
+    settings = web.settings(environment)
+    return tuple(
+        obtain(origin, architectures, store=store, fresh=fresh, settings=settings, sink=sink)
+        for origin in sources
+    )
+
+
+def _floors(previous: Lock | None) -> dict[tuple[str, str], int]:
+    """Return the newest date at which the previous lock saw each pocket."""
+    floors: dict[tuple[str, str], int] = {}
+    for archive in (a for e in (previous.environments if previous else ()) for a in e.archives):
+        key = (archive.name, archive.suite)
+        floors[key] = max(archive.date, floors.get(key, 0))
+    return floors
+
+
+def _kept(previous: Lock | None, made: Sequence[Environment]) -> dict[str, Mapping[str, str]]:
+    """Keep what is known of images whose environment did not change."""
+    if previous is None:
+        return {}
+    return {
+        one.label: previous.images[one.label]
+        for one in made
+        if previous.environment(one.label) == one and one.label in previous.images
+    }
+
+
+def _solve(
+    states: Sequence[State],
+    arch: str,
+    foreign: Sequence[str],
+    wanted: Sequence[str],
+    store: Store,
+    label: str,
+) -> tuple[Package, ...]:
+    with tempfile.TemporaryDirectory(prefix="gbuild-apt-") as name:
+        root = Path(name)
+        sources = [_lay_out(state, root, (arch, *foreign), store) for state in states]
+        apt = PrivateApt(root / "apt", arch=arch, foreign=foreign)
+        apt.read(sources)
+        try:
+            chosen = apt.install(wanted)
+        except PackageUnknown as error:
+            raise _with_neighbours(error, states, store, label) from error
+    return _looked_up(chosen, root, states, store)
+
+
+def _lay_out(state: State, root: Path, architectures: Sequence[str], store: Store) -> LocalSource:
+    """Arrange blobs as the archive that apt expects: links named as in its dists/."""
+    archive = state.archive
+    base = root / "archives" / archive.name
+    suite = base / "dists" / archive.suite
+    links = {"InRelease": archive.sha256, **{one.path: one.sha256 for one in state.indexes}}
+    for path, digest in links.items():
+        target = suite / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(store.verified(digest))
+    keyring = root / f"{archive.name}-{archive.suite.replace('/', '-')}.gpg"
+    keyring.write_bytes(state.origin.keys.ring)
+    return LocalSource(
+        root=base,
+        suite=archive.suite,
+        components=archive.components,
+        architectures=tuple(architectures),
+        keyring=None if state.origin.keys.expired else keyring,
+    )
+
+
+def _looked_up(
+    chosen: Sequence[Choice], root: Path, states: Sequence[State], store: Store
+) -> tuple[Package, ...]:
+    """Find apt's choices in the indexes that the signed InRelease files vouch for."""
+    wanted: dict[str, dict[str, str]] = {}
+    for choice in chosen:
+        name, _, path = str(choice.path.relative_to(root / "archives")).partition("/")
+        wanted.setdefault(name, {})[path] = choice.sha256
+    found = {
+        Package(archive=state.archive.name, **stanza.fields())
+        for state in states
+        for index in state.indexes
+        for stanza in find(index_text(index, store), frozenset(wanted.get(state.archive.name, ())))
+        if wanted[state.archive.name][stanza.path] == stanza.sha256
+    }
+    if len(found) != len(chosen):
+        raise Untrusted(
+            f"apt chose {len(chosen)} packages, the signed indexes have {len(found)} of them"
+        )
+    return tuple(sorted(found, key=lambda p: (p.name, p.arch)))
+
+
+def _with_neighbours(
+    error: PackageUnknown, states: Sequence[State], store: Store, label: str
+) -> UsageFailure:
+    known = {n for s in states for index in s.indexes for n in names(index_text(index, store))}
+    details = []
+    for name in error.names:
+        near = difflib.get_close_matches(name.partition(":")[0], known, n=3, cutoff=0.6)
+        details.append(
+            f"{name}: " + (f"did you mean {', '.join(near)}?" if near else "no such name")
+        )
+    return UsageFailure(
+        f"{label}: no such package: {', '.join(error.names)}", details=tuple(details)
+    )

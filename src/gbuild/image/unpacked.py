@@ -1,0 +1,164 @@
+"""Unpacked images: trees that belong to the users of a map, below overlays, never changed.
+
+Layout below the store::
+
+    images/<key>/image.json             what the image is (gbuild.image.provide)
+    images/<key>/<map>/root/            the tree; <map>/ and all below belong to the map
+    images/<key>/<map>.stamp            digest of the tree's lstat data, when it was unpacked
+
+Readers hold a shared lock as long as a target may use the tree, prune an exclusive one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gbuild.errors import BackendFailure, WrongHash
+from gbuild.host.files import write_atomically
+from gbuild.host.idmap import IdMap
+from gbuild.host.process import Completed
+from gbuild.host.sandbox.trusted import run_trusted
+from gbuild.host.store import Store
+from gbuild.model.event import Event, Sink
+from gbuild.model.image import Image
+
+_INSIDE = Path(__file__).parent / "inside"
+_ATTEMPTS = 3
+
+
+@contextmanager
+def tree(image: Image, *, store: Store, idmap: IdMap, sink: Sink) -> Iterator[Path]:
+    """Hold an image's unpacked tree, made or made anew if need be, under a shared lock.
+
+    Every file's inode, times, size, mode and owners are compared with those of the unpacking; a
+    tree that was changed is thrown away, loudly.
+
+    Raises:
+        WrongHash: the image's tar is damaged.
+        BackendFailure: the tree could not be made.
+    """
+    unpacked = _Unpacked(image, store, idmap)
+    for _ in range(_ATTEMPTS):
+        with store.lock(unpacked.lock, shared=True):
+            if unpacked.whole():
+                yield unpacked.root
+                return
+        with store.lock(unpacked.lock):
+            unpacked.renew(sink)
+    raise BackendFailure(f"the tree of the image {image.key} changes while nobody may write it")
+
+
+def rehash(image: Image, root: Path, *, idmap: IdMap) -> None:
+    """Hash every byte of an unpacked tree again: packed, it must be the image.
+
+    Raises:
+        WrongHash: it is not.
+    """
+    with tempfile.TemporaryFile() as out:
+        _done(
+            run_trusted(
+                idmap,
+                _INSIDE / "stamp.py",
+                ("pack", str(root), str(image.environment.date)),
+                folders=(root,),
+                stdout=out.fileno(),
+            ),
+            "the tree could not be read",
+        )
+        out.seek(0)
+        found = hashlib.file_digest(out, "sha256").hexdigest()
+    if found != image.sha256:
+        raise WrongHash(
+            f"the unpacked image of {image.environment.label} was changed",
+            details=(f"expected sha256 {image.sha256}", f"got      sha256 {found}"),
+            hint="gbase prune --all, then build again",
+        )
+
+
+def remove_tree(folder: Path, name: str, *, idmap: IdMap) -> None:
+    """Remove ``folder/name``, whose files belong to users of the map."""
+    place = folder / name
+    if not os.path.lexists(place):
+        return
+    if os.lstat(place).st_uid not in (idmap.outside(0), os.geteuid()):
+        raise BackendFailure(f"{place} belongs to another map of users")
+    _done(
+        run_trusted(
+            idmap, _INSIDE / "remove.py", (str(place), *os.listdir(place)), folders=(place,)
+        ),
+        f"{place} could not be removed",
+    )
+    shutil.rmtree(place)
+
+
+def _done(completed: Completed, what: str) -> bytes:
+    if completed.returncode != 0:
+        words = completed.stderr or b""
+        raise BackendFailure(what, details=tuple(words.decode(errors="replace").splitlines()[-20:]))
+    return completed.stdout
+
+
+class _Unpacked:
+    """One image's tree for one map."""
+
+    def __init__(self, image: Image, store: Store, idmap: IdMap) -> None:
+        self._image = image
+        self._store = store
+        self._idmap = idmap
+        self._folder = store.root / "images" / image.key
+        self._stamp = self._folder / f"{idmap.label}.stamp"
+        self.root = self._folder / idmap.label / "root"
+        self.lock = f"tree-{image.key}-{idmap.label}"
+
+    def whole(self) -> bool:
+        """Say whether the tree is there and as it was unpacked."""
+        try:
+            noted = self._stamp.read_text()
+        except FileNotFoundError:
+            return False
+        return self.root.is_dir() and noted == f"{self._image.sha256} {self._measure()}"
+
+    def renew(self, sink: Sink) -> None:
+        """Make the tree, unless another process just did; a changed one is reported."""
+        if self.whole():
+            return
+        label = self._image.environment.label
+        if self._stamp.exists():
+            text = f"the unpacked image of {label} was changed since it was made: making it anew"
+            sink(Event("warning", text, {"job": label}))
+        self._stamp.unlink(missing_ok=True)
+        remove_tree(self._folder, self._idmap.label, idmap=self._idmap)
+        sink(Event("step", f"unpacking the image of {label}", {"job": label}))
+        self._unpack()
+        write_atomically(self._stamp, f"{self._image.sha256} {self._measure()}".encode())
+
+    def _unpack(self) -> None:
+        self._store.verified(self._image.sha256)
+        temporary = self._folder / f"{self._idmap.label}.{secrets.token_hex(4)}"
+        root = temporary / "root"
+        for folder in (temporary, root):
+            folder.mkdir(mode=0o755)
+            os.chown(folder, self._idmap.outside(0), self._idmap.gids[0][1])
+        with self._image.tar.open("rb") as tar:
+            completed = run_trusted(
+                self._idmap,
+                _INSIDE / "unpack.py",
+                (str(root),),
+                folders=(root,),
+                stdin=tar.fileno(),
+            )
+        _done(completed, f"the image {self._image.key} could not be unpacked")
+        temporary.rename(self._folder / self._idmap.label)
+
+    def _measure(self) -> str:
+        completed = run_trusted(
+            self._idmap, _INSIDE / "stamp.py", ("stamp", str(self.root)), folders=(self.root,)
+        )
+        return _done(completed, "the tree could not be read").decode()
