@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +77,7 @@ def fetch(
     try:
         fetch_all(store, wanted, sink=sink, settings=web.settings(environment))
     except Unavailable as error:
-        hints = [_told(one.wanted) for one in found if one.path is None and one.wanted.hint]
-        error.hint = "\n".join(hints) or error.hint
+        error.hint = _hints(found, descriptor, environment) or error.hint
         raise
     return tuple(
         ResolvedFile(
@@ -137,9 +137,10 @@ def _find(wanted: InputFile, workspace: Path, store: Store, *, offline: bool) ->
 
 def _placed(wanted: InputFile, path: Path, workspace: Path) -> FoundFile:
     """Check a file that the person put into ``inputs/``."""
-    if not path.resolve().is_relative_to(workspace.resolve()):
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(workspace.resolve()):
         raise Unavailable(
-            f"{path} leads out of the workspace: {path.resolve()}",
+            f"{path} leads out of the workspace: {real}",
             hint="put the file itself there",
         )
     if not path.is_file():
@@ -165,5 +166,17 @@ def _missing(wanted: InputFile, why: str) -> Unavailable:
     )
 
 
-def _told(wanted: InputFile) -> str:
-    return f"{wanted.name}: {wanted.hint}"
+def _hints(
+    found: Sequence[FoundFile], descriptor: Descriptor, environment: Mapping[str, str]
+) -> str:
+    """Collect what the descriptor says about files that had to be downloaded and were not."""
+    wanted = [one.wanted for one in found if one.path is None]
+    hints = [f"{one.name}: {one.hint}" for one in wanted if one.hint]
+    distro = descriptor.distro
+    if any(url.startswith(_MIRROR) for one in wanted for url in one.urls) and not mirrors.bases(
+        distro, environment
+    ):
+        hints.append(
+            f"this host knows no mirror of {distro}: name one in GBUILD_MIRROR_{distro.upper()}"
+        )
+    return "\n".join(hints)

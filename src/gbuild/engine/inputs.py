@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gbuild.engine import input_files, remotes
+from gbuild.errors import GbuildError, Unavailable
 from gbuild.host.store import Store
 from gbuild.model.descriptor import Descriptor
 from gbuild.model.event import Sink, discard
 from gbuild.model.options import BuildOptions
-from gbuild.model.plan import Inputs
+from gbuild.model.plan import Inputs, ResolvedFile, ResolvedRemote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +35,17 @@ def check_inputs(
         Unavailable: inputs that cannot be had; names all files, or all remotes, with their hints.
     """
     chosen = remotes.choose(descriptor, options)
-    found = input_files.find(descriptor, workspace=workspace, store=store, offline=options.offline)
     fetch = not (options.skip_fetch or options.offline)
-    remotes.check(chosen, workspace=workspace, store=store, fetch=fetch)
+    problems: list[GbuildError] = []
+    found: tuple[input_files.FoundFile, ...] = ()
+    with _collected(problems):
+        found = input_files.find(
+            descriptor, workspace=workspace, store=store, offline=options.offline
+        )
+    with _collected(problems):
+        remotes.check(chosen, workspace=workspace, store=store, fetch=fetch)
+    if problems:
+        raise input_files.together(problems, "kinds of input are missing")
     return Forecast(files=found, remotes=chosen)
 
 
@@ -57,15 +67,31 @@ def resolve_inputs(
         Unavailable: an input cannot be had or has a wrong hash; names all files, or all remotes.
     """
     forecast = check_inputs(descriptor, options, workspace=workspace, store=store)
-    files = input_files.fetch(
-        forecast.files, descriptor, store=store, environment=environment, sink=sink
-    )
-    checkouts = remotes.resolve(
-        forecast.remotes,
-        options,
-        workspace=workspace,
-        store=store,
-        environment=environment,
-        sink=sink,
-    )
+    problems: list[GbuildError] = []
+    files: tuple[ResolvedFile, ...] = ()
+    checkouts: tuple[ResolvedRemote, ...] = ()
+    with _collected(problems):
+        files = input_files.fetch(
+            forecast.files, descriptor, store=store, environment=environment, sink=sink
+        )
+    with _collected(problems):
+        checkouts = remotes.resolve(
+            forecast.remotes,
+            options,
+            workspace=workspace,
+            store=store,
+            environment=environment,
+            sink=sink,
+        )
+    if problems:
+        raise input_files.together(problems, "kinds of input cannot be had")
     return Inputs(files=files, remotes=checkouts)
+
+
+@contextmanager
+def _collected(problems: list[GbuildError]) -> Iterator[None]:
+    """Keep an input that cannot be had for later, so that all are told in one pass."""
+    try:
+        yield
+    except Unavailable as error:
+        problems.append(error)

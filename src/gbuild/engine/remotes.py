@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from gbuild.engine.input_files import together
 from gbuild.errors import GbuildError, Unavailable, UsageFailure
@@ -18,6 +20,8 @@ from gbuild.model.descriptor import Descriptor
 from gbuild.model.event import Sink
 from gbuild.model.options import BuildOptions
 from gbuild.model.plan import ResolvedRemote
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,44 +130,45 @@ def resolve(
         branches=options.fetch_branches,
         urls=options.urls,
     )
-    modules = _plan_all(choices, planner)
-    return tuple(
-        _placed(choice, module, planner, workspace / "inputs")
-        for choice, module in zip(choices, modules, strict=True)
-    )
+    inputs = workspace / "inputs"
+    _plan_all(choices, planner)
+    return tuple(_repaired(planner, partial(_placed, one, planner, inputs)) for one in choices)
 
 
-def _plan_all(choices: tuple[Choice, ...], planner: Planner) -> tuple[Module, ...]:
-    modules: list[Module] = []
+def _plan_all(choices: tuple[Choice, ...], planner: Planner) -> None:
+    """Fetch everything before anything in ``inputs/`` changes."""
     problems: list[GbuildError] = []
     for choice in choices:
         try:
-            modules.append(planner.plan(choice.dir, choice.declared_url, choice.revision))
+            _repaired(planner, partial(_planned, choice, planner))
         except Unavailable as error:
             problems.append(error)
     if problems:
         raise together(problems, "remotes cannot be had")
-    return tuple(modules)
 
 
-def _placed(choice: Choice, module: Module, planner: Planner, inputs: Path) -> ResolvedRemote:
+def _planned(choice: Choice, planner: Planner) -> Module:
+    return planner.plan(choice.dir, choice.declared_url, choice.revision)
+
+
+def _placed(choice: Choice, planner: Planner, inputs: Path) -> ResolvedRemote:
+    module = _planned(choice, planner)
     return ResolvedRemote(
         dir=choice.dir,
         # a folder of this host is nobody else's business: the commit says what it held
         url=choice.declared_url if choice.local else choice.url,
         commit=module.commit,
         author_time=module.author_time,
-        tree_sha256=_place(choice, module, planner, inputs),
+        tree_sha256=git_place.place(module, inputs, choice.dir),
         checkout=inputs / choice.dir,
     )
 
 
-def _place(choice: Choice, module: Module, planner: Planner, inputs: Path) -> str:
-    """Make the checkout; when a mirror turns out to be damaged, fetch it anew and try again."""
+def _repaired(planner: Planner, work: Callable[[], Result]) -> Result:
+    """Do the work; when a mirror turns out to be damaged, fetch it anew and do it again."""
     try:
-        return git_place.place(module, inputs, choice.dir)
+        return work()
     except ToolFailed:
-        if not planner.fetch or not planner.forget_damaged(module):
+        if not planner.forget_damaged():
             raise
-    again = planner.plan(choice.dir, choice.declared_url, choice.revision)
-    return git_place.place(again, inputs, choice.dir)
+    return work()

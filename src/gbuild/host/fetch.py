@@ -145,7 +145,7 @@ class _Run:
         todo: queue.SimpleQueue[Wanted] = queue.SimpleQueue()
         for one in self.wanted:
             todo.put(one)
-        meter = Meter(self.sink, self.label, {w.name: w.size for w in self.wanted})
+        meter = Meter(self.sink, self.label, {w.sha256: w.size for w in self.wanted})
         threads = [
             threading.Thread(target=self._work, args=(todo, meter), daemon=True)
             for _ in range(min(workers, len(self.wanted)))
@@ -169,7 +169,7 @@ class _Run:
             while not self.stop.is_set():
                 one = todo.get_nowait()
                 try:
-                    _Download(self, one, meter.of(one.name)).run()
+                    _Download(self, one, meter.of(one.sha256, one.name)).run()
                 except HostFailure as error:
                     self._abort(error)
                 except GbuildError as error:

@@ -31,6 +31,7 @@ HASH = re.compile(r"[0-9a-f]{40}\Z")
 _BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 _LONGEST_FETCH = 4 * 3600.0
 _ATTEMPTS = 3
+_MANY_PACKS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ class Mirror:
             keep = (lock.fileno(),)
             if self.exists and self._usable(keep):
                 self._fetch(self.path, access, keep, "--prune", *_BRANCHES_AND_TAGS)
+                self._tidy(keep)
             else:
                 self._make(access, keep)
 
@@ -126,6 +128,11 @@ class Mirror:
             return True
         shutil.rmtree(self.path)
         return False
+
+    def _tidy(self, keep: tuple[int, ...]) -> None:
+        """Make one pack of many: every fetch brings one, and git slows down with them."""
+        if sum(1 for _ in self.path.glob("objects/pack/*.pack")) > _MANY_PACKS:
+            Git(git_dir=self.path, keep=keep).run("repack", "-a", "-d", "--quiet")
 
     def _make(self, access: Access, keep: tuple[int, ...]) -> None:
         with tempfile.TemporaryDirectory(dir=self._store.root / "tmp", prefix="git-") as folder:

@@ -6,6 +6,7 @@ choose something is not looked at: the commit in the tree decides.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from gbuild.host.git import Git
 from gbuild.model.names import remote_refusal
 
 _GITLINK = "160000"
+_HOST = re.compile(r"[a-z]+://[^/]+/|[^/:]+:")
 _REGULAR = ("100644", "100755")
 
 
@@ -93,20 +95,24 @@ def address(submodule: Submodule, parent: str, *, parent_local: bool, where: str
                 f"{where}: the submodule's address is relative to a folder of this host: {url}",
                 hint=hint,
             )
-        url = _relative(parent, url)
+        url = _relative(parent, url) or url
     if reason := remote_refusal(url):
         raise UsageFailure(f"{where}: {reason}", hint=hint)
     return url
 
 
-def _relative(parent: str, url: str) -> str:
-    """Walk up from the parent's address as git-submodule(1) does for relative addresses."""
-    base = parent.rstrip("/")
-    while True:
-        if url.startswith("./"):
-            url = url[2:]
-        elif url.startswith("../"):
-            url = url[3:]
-            base = base[: max(base.rfind("/"), base.rfind(":"), 0)]
-        else:
-            return f"{base}/{url}"
+def _relative(parent: str, url: str) -> str | None:
+    """Walk up from the parent's path, as git-submodule(1) says, but never out of its host."""
+    match = _HOST.match(parent)
+    if match is None:
+        return None
+    folders = parent[match.end() :].strip("/").split("/")
+    while url.startswith("."):
+        step, _, url = url.partition("/")
+        if step == "..":
+            if not folders:
+                return None
+            folders.pop()
+        elif step != ".":
+            return None
+    return match[0] + "/".join([*folders, url])

@@ -60,7 +60,7 @@ class Planner:
     tags: bool = False
     branches: bool = False
     urls: Mapping[str, str] = field(default_factory=dict)
-    _fresh: set[str] = field(default_factory=set)
+    _used: dict[str, Mirror] = field(default_factory=dict)
 
     def plan(
         self, where: str, url: str, revision: str, *, path: str = "", depth: int = 0
@@ -100,11 +100,14 @@ class Planner:
             modules=tuple(self._below(where, mirror, one, path, depth) for one in found),
         )
 
-    def forget_damaged(self, module: Module) -> bool:
-        """Remove the mirrors of a plan that are damaged; say whether there was one."""
-        damaged = module.mirror.discard_if_damaged()
-        self._fresh.discard(module.mirror.url)
-        return any([damaged, *(self.forget_damaged(inner) for inner in module.modules)])
+    def forget_damaged(self) -> bool:
+        """Remove the mirrors in use whose objects are not all there; say whether there was one."""
+        if not self.fetch:
+            return False
+        damaged = [url for url, mirror in self._used.items() if mirror.discard_if_damaged()]
+        for url in damaged:
+            del self._used[url]
+        return bool(damaged)
 
     def _below(
         self, where: str, parent: Mirror, one: git_modules.Submodule, path: str, depth: int
@@ -121,14 +124,14 @@ class Planner:
         checked = remote_url(own or url, where=where, local=own is not None)
         local = checked.startswith(("/", "file:"))
         mirror = Mirror(self.store, checked, local=local)
-        if self.fetch and checked not in self._fresh:
+        if self.fetch and checked not in self._used:
             mirror.update(self.access)
-            self._fresh.add(checked)
         elif not mirror.exists:
             raise Unavailable(
                 f"{where}: nothing of {checked} is in the store, and fetching is switched off",
                 hint="run once without --offline and --skip-fetch",
             )
+        self._used[checked] = mirror
         return mirror
 
     def _obtain(self, mirror: Mirror, revision: str, where: str) -> None:

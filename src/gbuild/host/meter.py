@@ -17,7 +17,7 @@ class Meter:
     Args:
         sink: where ``progress`` events go (``done`` and ``total`` in bytes, ``item``).
         label: the one item that all are shown as; None shows each under its own name.
-        sizes: the expected bytes of each name; None makes its total 0, which means unknown.
+        sizes: the expected bytes of each thing, by key; None makes a total 0: unknown.
     """
 
     def __init__(self, sink: Sink, label: str | None, sizes: Mapping[str, int | None]) -> None:
@@ -28,25 +28,25 @@ class Meter:
         self._told: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def of(self, name: str) -> Callable[[int], None]:
-        """Return the function that takes how many bytes of ``name`` are there now."""
-        return lambda done: self._set(name, done)
-
-    def _set(self, name: str, done: int) -> None:
+    def of(self, key: str, name: str) -> Callable[[int], None]:
+        """Return the function that takes how many bytes of ``key`` are there now."""
         item = self._label or name
+        return lambda done: self._set(key, item, done)
+
+    def _set(self, key: str, item: str, done: int) -> None:
         with self._lock:
-            self._done[name] = done
+            self._done[key] = done
             now = time.monotonic()
-            complete = done == self._sizes[name]
+            complete = done == self._sizes[key]
             if not complete and now - self._told.get(item, 0.0) < _INTERVAL:
                 return
             self._told[item] = now
-            values = self._values(name)
+            values = self._values(key)
         self._sink(Event("progress", item, {"item": item, **values}))
 
-    def _values(self, name: str) -> dict[str, int]:
+    def _values(self, key: str) -> dict[str, int]:
         if self._label is None:
-            return {"done": self._done[name], "total": self._sizes[name] or 0}
+            return {"done": self._done[key], "total": self._sizes[key] or 0}
         sizes = self._sizes.values()
         total = 0 if None in sizes else sum(size or 0 for size in sizes)
         return {"done": sum(self._done.values()), "total": total}
