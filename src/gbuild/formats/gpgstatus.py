@@ -39,6 +39,7 @@ _BAD_DIGEST = "5"
 _STUB = "#"
 _SERIAL = 14
 """Field 15 of a listing: ``#`` without the secret key, ``+`` with it, or a card's number."""
+_FIELDS = 21
 _VALIDSIG_FIELDS = 10
 _FINGERPRINT = re.compile(r"[0-9A-F]{40}\Z")
 
@@ -72,9 +73,9 @@ class Key:
 
 def read_keys(listing: str) -> tuple[Key, ...]:
     """Read ``gpg --with-colons --list-keys`` or ``--list-secret-keys``, subkeys included."""
-    return tuple(
-        key for block in _blocks(listing.splitlines()) if (key := _key(block)) is not None
-    ) + tuple(key for block in _blocks(listing.splitlines()) for key in _subkeys(block))
+    blocks = _blocks(listing.split("\n"))  # splitlines() would split inside user ids too
+    primaries = [key for block in blocks if (key := _key(block)) is not None]
+    return (*primaries, *(key for block in blocks for key in _subkeys(block)))
 
 
 def _blocks(lines: Iterable[str]) -> list[list[list[str]]]:
@@ -82,6 +83,7 @@ def _blocks(lines: Iterable[str]) -> list[list[list[str]]]:
     blocks: list[list[list[str]]] = []
     for line in lines:
         fields = line.split(":")
+        fields += [""] * (_FIELDS - len(fields))
         if fields[0] in ("pub", "sec"):
             blocks.append([])
         if blocks:
@@ -122,11 +124,11 @@ def _record(fields: list[str], own: str, primary: str, user_ids: tuple[str, ...]
         primary=primary,
         validity=fields[1] or "-",
         algorithm=_ALGORITHMS.get(fields[3], fields[3]),
-        bits=int(fields[2] or 0),
+        bits=int(fields[2]) if fields[2].isdecimal() else 0,
         capabilities=fields[11],
         user_ids=user_ids,
-        expires=int(fields[6]) if fields[6].isdigit() else None,
-        secret=fields[0] in ("sec", "ssb") and fields[_SERIAL : _SERIAL + 1] != [_STUB],
+        expires=_seconds(fields[6]),
+        secret=fields[0] in ("sec", "ssb") and fields[_SERIAL] != _STUB,
     )
 
 
@@ -229,7 +231,7 @@ def _unescape_status(text: str) -> str:
 
 
 def _seconds(text: str) -> int | None:
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None
 
 
 def speaks_for_all(signatures: Sequence[Signature]) -> Signature:
