@@ -90,6 +90,7 @@ def ensure(
                     repositories=repositories,
                 )
                 image = _make(environment, store, idmap, sink)
+    os.utime(store.root / "images" / image.key / "image.json")  # used now: see gbuild.image.prune
     _compare(image, expected, sink)
     return image
 

@@ -33,6 +33,11 @@ _INSIDE = Path(__file__).parent / "inside"
 _ATTEMPTS = 3
 
 
+def lock_name(key: str, label: str) -> str:
+    """Name the store's lock of one image's tree for one map."""
+    return f"tree-{key}-{label}"
+
+
 @contextmanager
 def tree(image: Image, *, store: Store, idmap: IdMap, sink: Sink) -> Iterator[Path]:
     """Hold an image's unpacked tree, made or made anew if need be, under a shared lock.
@@ -115,7 +120,7 @@ class _Unpacked:
         self._folder = store.root / "images" / image.key
         self._stamp = self._folder / f"{idmap.label}.stamp"
         self.root = self._folder / idmap.label / "root"
-        self.lock = f"tree-{image.key}-{idmap.label}"
+        self.lock = lock_name(image.key, idmap.label)
 
     def whole(self) -> bool:
         """Say whether the tree is there and as it was unpacked."""
