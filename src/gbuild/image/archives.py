@@ -112,7 +112,7 @@ def repository_origin(repository: Repository, folder: Path) -> Origin:
         raise DescriptorInvalid(
             f"{brief} has no key",
             details=("nothing would tell its packages from a stranger's",),
-            hint="add key: (its fingerprint) and key_file: (the armoured key beside the descriptor)",
+            hint="add key: (its fingerprint) and key_file: (the armoured key, a file beside)",
         )
     path = folder / repository.key_file
     try:
