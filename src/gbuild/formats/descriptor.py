@@ -136,8 +136,13 @@ def _descriptor(
         network=network,
         base=cast("Base", fields.choice("base", ("full", "minimal")) or "full"),
         source_date_epoch=network is not None if epoch is None else epoch,
-        warnings=tuple(f"{path}:{w.line}:{w.column}: {w.reason}" for w in findings.warnings),
+        warnings=_warnings(findings, path),
     )
+
+
+def _warnings(findings: Findings, path: str) -> tuple[str, ...]:
+    ordered = sorted(findings.warnings, key=lambda w: (w.line, w.column))
+    return tuple(f"{path}:{w.line}:{w.column}: {w.reason}" for w in ordered)
 
 
 def _values(nodes: tuple[located_yaml.Text, ...]) -> tuple[str, ...]:
@@ -230,12 +235,17 @@ def _inputs(fields: Fields) -> tuple[tuple[Remote, ...], tuple[InputFile, ...]]:
     """Read remotes and files: together, because both lie side by side in ~/build."""
     remotes = [(_remote(node, fields.findings), node) for node in _remote_nodes(fields)]
     wanted = "a file's name, or a mapping of name, urls, sha256 and hint"
-    items = fields.items("files", expected=f"a list: - {wanted}")
+    items = fields.items("files", expected=f"a list, each item {wanted}")
     files = [(_file(node, fields.findings, wanted), node) for node in items]
-    taken: list[tuple[str, located_yaml.Node]] = [(remote.dir, node) for remote, node in remotes]
-    taken += [(file.name, node) for file, node in files]
+    taken = [(remote.dir, _named(node, "dir")) for remote, node in remotes]
+    taken += [(file.name, _named(node, "name")) for file, node in files]
     distinct((pair for pair in taken if pair[0]), "the input", fields.findings)
     return tuple(remote for remote, _ in remotes), tuple(file for file, _ in files)
+
+
+def _named(node: located_yaml.Node, key: str) -> located_yaml.Node:
+    """Return the node that holds an item's name: the item itself when it is only a name."""
+    return node.get(key) or node if isinstance(node, located_yaml.Mapping) else node
 
 
 def _remote_nodes(fields: Fields) -> tuple[located_yaml.Mapping, ...]:

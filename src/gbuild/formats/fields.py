@@ -110,7 +110,7 @@ class Fields:
         return tuple(self._texts(key, expected))
 
     def _texts(self, key: str, expected: str) -> Iterator[Text]:
-        for item in self.items(key, expected=f"a list: - {expected}"):
+        for item in self.items(key, expected=f"a list, each item {expected}"):
             if isinstance(item, Text) and not item.is_null:
                 yield item
             else:

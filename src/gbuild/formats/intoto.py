@@ -65,14 +65,18 @@ def _external(facts: Provenance) -> Json:
     return {
         "descriptor": {"name": facts.descriptor, "digest": {"sha256": facts.descriptor_sha256}},
         "name": facts.name,
-        "options": {name: _parameter(value) for name, value in facts.options.items()},
+        "options": {name: _parameter(name, value) for name, value in facts.options.items()},
     }
 
 
-def _parameter(value: Parameter) -> Json:
+def _parameter(name: str, value: Parameter) -> Json:
     if value is None or isinstance(value, str | int):
         return value
-    return dict(value) if isinstance(value, Mapping) else list(value)
+    if not isinstance(value, Mapping):
+        return list(value)
+    if name == "url":
+        return {key: git_uri(url) or "local folder" for key, url in value.items()}
+    return dict(value)
 
 
 def _internal(facts: Provenance) -> Json:

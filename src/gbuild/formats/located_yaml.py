@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from gbuild.formats.problems import BREAK, InvalidText, Problem
+from gbuild.formats.problems import BREAK, MOST_SHOWN, InvalidText, Problem
 
 _FORBIDDEN = re.compile(
     "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
@@ -100,7 +100,7 @@ def parse(
     try:
         node = composer.document(yaml.parse(text, Loader=loader))
     except yaml.MarkedYAMLError as error:
-        raise InvalidText((*composer.problems, _syntax(error))) from error
+        raise InvalidText((*composer.problems, _syntax(error, text))) from error
     except yaml.YAMLError as error:
         raise InvalidText((*composer.problems, Problem(str(error), 1, 1))) from error
     if composer.problems:
@@ -135,17 +135,18 @@ def _at_end(before: str, reason: str, expected: str) -> Problem:
     return Problem(reason, len(lines), len(lines[-1]) + 1, expected)
 
 
-def _syntax(error: yaml.MarkedYAMLError) -> Problem:
+def _syntax(error: yaml.MarkedYAMLError, text: str) -> Problem:
     mark = error.problem_mark or error.context_mark
-    reason = error.problem or error.context or "not YAML"
-    expected = "YAML"
-    if "\\t" in reason:
-        reason, expected = "a tab where YAML wants spaces", "spaces"
-    elif error.context and error.context != reason:
-        reason = f"{reason} ({error.context})"
+    reason = error.problem or error.context or "it does not follow the grammar"
     if mark is None:
-        return Problem(f"not YAML: {reason}", 1, 1, expected)
-    return Problem(f"not YAML: {reason}", mark.line + 1, mark.column + 1, expected)
+        return Problem(f"not YAML: {reason}", 1, 1)
+    line, column = mark.line, mark.column
+    lines = BREAK.split(text)
+    if line < len(lines) and lines[line][column : column + 1] == "\t":
+        return Problem("not YAML: a tab where YAML wants spaces", line + 1, column + 1, "spaces")
+    if error.context and error.context != reason:
+        reason = f"{reason} ({error.context})"
+    return Problem(f"not YAML: {reason}", line + 1, column + 1)
 
 
 def _place(event: yaml.Event) -> Place:
@@ -238,3 +239,5 @@ class _Composer:
     def _refuse(self, reason: str, event: yaml.Event, expected: str) -> None:
         place = _place(event)
         self.problems.append(Problem(reason, place.line, place.column, expected))
+        if len(self.problems) >= MOST_SHOWN:
+            raise InvalidText(tuple(self.problems))

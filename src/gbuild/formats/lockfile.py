@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from gbuild.formats import located_json
 from gbuild.formats.lock_schema import read_environment, read_images
@@ -83,17 +84,24 @@ def _lock(document: located_json.Document) -> Lock:
 
 def canonical(environment: Environment) -> Environment:
     """Return the environment with every list in canonical order."""
-    return Environment(
-        suite=environment.suite,
-        arch=environment.arch,
-        distro=environment.distro,
+    archives = sorted(
+        map(_canonical_archive, environment.archives), key=lambda a: (a.name, a.suite)
+    )
+    return replace(
+        environment,
         request=tuple(sorted(set(environment.request))),
-        archives=tuple(sorted(environment.archives, key=lambda a: (a.name, a.suite))),
+        archives=tuple(archives),
         packages=_sorted(environment.packages),
-        family=environment.family,
-        base=environment.base,
         foreign=tuple(sorted(set(environment.foreign))),
         boot=_sorted(environment.boot),
+    )
+
+
+def _canonical_archive(archive: Archive) -> Archive:
+    return replace(
+        archive,
+        signed_by=tuple(sorted(set(archive.signed_by))),
+        components=tuple(sorted(set(archive.components))),
     )
 
 
@@ -123,10 +131,10 @@ def _archive(archive: Archive) -> Json:
     return {
         "name": archive.name,
         "suite": archive.suite,
-        "components": sorted(archive.components),
+        "components": archive.components,
         "date": archive.date,
         "sha256": archive.sha256,
-        "signed_by": sorted(archive.signed_by),
+        "signed_by": archive.signed_by,
     }
 
 
