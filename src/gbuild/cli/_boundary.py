@@ -114,7 +114,7 @@ def _invoke(command: click.Command, arguments: list[str], session: Session) -> i
         from click.shell_completion import shell_complete
 
         return shell_complete(command, {}, name, f"_{name.upper()}_COMPLETE", instruction)
-    with command.make_context(name, arguments, obj=session) as context:
+    with command.make_context(name, [*arguments], obj=session) as context:
         code = command.invoke(context)
     return code if isinstance(code, int) else 0
 

@@ -74,6 +74,14 @@ def classify(error: BaseException) -> Failure:
                 hint=_HOST_ERRORS[error.errno],
                 cause=error,
             )
+        case MemoryError():
+            return Failure(
+                exit_code=_HOST,
+                kind="HostFailure",
+                brief="this host has no memory left",
+                hint=_HOST_ERRORS[errno.ENOMEM],
+                cause=error,
+            )
         case _:
             return Failure(
                 exit_code=Bug.exit_code,
