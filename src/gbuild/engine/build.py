@@ -146,6 +146,7 @@ def _images(prepared: _Prepared, parts: Parts, options: BuildOptions) -> Mapping
             sink=parts.sink,
             offline=options.offline,
             os_environment=parts.environment,
+            repositories=prepared.descriptor.repositories,
         )
         parts.backend.prepare(images[label])
     return images

@@ -1,0 +1,77 @@
+"""ctrl-C and kill -9 at many moments: nothing lives on, and the next run works."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .conftest import processes
+
+if TYPE_CHECKING:
+    from .conftest import Project
+
+_SCRIPT = """\
+echo started
+setsid sleep 1000 &
+head -c 20000000 /dev/urandom > $OUTDIR/data
+sleep 2
+echo done
+"""
+
+
+def _end_after(process: subprocess.Popen[str], text: str, number: int) -> int:
+    """Send a signal once a line of standard error holds the text; return the exit status."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            break
+    os.kill(process.pid, number)
+    threading.Thread(target=process.stderr.read, daemon=True).start()
+    return process.wait(30)
+
+
+def _gone(store: Path, before: set[str]) -> None:
+    """Wait until no new process of the store is left."""
+    left: set[str] = set()
+    for _ in range(50):
+        left = processes(store) - before
+        if not left:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"left behind: {left}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("moment", ["starting the target", "running the build script", "getting"])
+def test_at_a_step(project: Project, number: signal.Signals, moment: str) -> None:
+    before = processes(project.commands.store)
+    path = project.describe(_SCRIPT)
+    process = project.commands.start("gbuild", path, cwd=project.root)
+    status = _end_after(process, moment, number)
+    assert status == (-9 if number == signal.SIGKILL else 130)
+    _gone(project.commands.store, before)
+    assert not (project.root / "result" / "small-res.yml").exists()
+    project.gbuild(path)
+    assert (project.root / "build" / "out" / "data").stat().st_size == 20_000_000
+
+
+@pytest.mark.parametrize("delay", [0.3, 0.6, 0.9, 1.2, 1.8])
+def test_killed_at_any_time(project: Project, delay: float) -> None:
+    before = processes(project.commands.store)
+    path = project.describe(_SCRIPT)
+    process = project.commands.start("gbuild", path, cwd=project.root)
+    time.sleep(delay)
+    process.kill()
+    process.communicate(timeout=30)
+    _gone(project.commands.store, before)
+    with contextlib.suppress(FileNotFoundError):
+        assert not list((project.root / "result").glob("small-res*"))
+    project.gbuild(path)
