@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gbuild.errors import GbuildError, HostFailure, Unavailable, WrongHash
 from gbuild.host.files import sha256_of
-from gbuild.host.meter import Meter
+from gbuild.host.meter import Line, Meter
 from gbuild.host.partial import Partial, local_file
 from gbuild.host.rounds import Rounds
 from gbuild.host.store import Store
@@ -187,7 +187,7 @@ class _Run:
 class _Download:
     """One blob: received from the first address that gives the right bytes."""
 
-    def __init__(self, run: _Run, wanted: Wanted, progress: Callable[[int], None]) -> None:
+    def __init__(self, run: _Run, wanted: Wanted, progress: Line) -> None:
         self._run = run
         self._wanted = wanted
         self._progress = progress
@@ -208,6 +208,7 @@ class _Download:
                 return
             if self._rounds.first(lambda url: self._attempt(url, partial)):
                 store.adopt(partial.path, sha256)
+                self._progress.end(partial.size())
                 return
         raise self._failure()
 
@@ -258,7 +259,7 @@ class _Download:
                 partial.restart()
                 raise Refused(f"gives more than {cap} bytes")
             partial.write(piece)
-            self._progress(partial.size())
+            self._progress.at(partial.size())
         if expected is not None and partial.size() < expected:
             raise Broken(f"ended after {partial.size()} of {expected} bytes")
 

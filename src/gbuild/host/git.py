@@ -113,13 +113,10 @@ class Git:
             ToolFailed: git failed and ``check`` is set.
             HostFailure: the disk is full.
         """
-        where: list[str | os.PathLike[str]] = [f"--git-dir={self.git_dir}"]
-        if self.work_tree is not None:
-            where.append(f"--work-tree={self.work_tree}")
         done = process.run(
-            [process.which("git", package="git"), *_PARAMETERS, *where, *words],
-            env={**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "none", **self.env},
-            cwd=self.git_dir if self.work_tree is None else self.work_tree,
+            self.command(*words),
+            env=self.environment,
+            cwd=self.work_tree or self.git_dir,
             stdin=stdin,
             check=False,
             timeout=timeout,
@@ -128,6 +125,19 @@ class Git:
         if check and done.returncode != 0:
             raise failure(done, self.git_dir)
         return done
+
+    def command(self, *words: str | os.PathLike[str]) -> tuple[str, ...]:
+        """Return the whole argv of ``git <words>`` on this repository."""
+        where = [f"--git-dir={self.git_dir}"]
+        if self.work_tree is not None:
+            where.append(f"--work-tree={self.work_tree}")
+        git = process.which("git", package="git")
+        return tuple(os.fspath(word) for word in (git, *_PARAMETERS, *where, *words))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What git's environment holds besides :data:`gbuild.host.process.CLEAN_ENVIRONMENT`."""
+        return {**_ENVIRONMENT, "GIT_ALLOW_PROTOCOL": "none", **self.env}
 
     def text(self, *words: str | os.PathLike[str], stdin: bytes = b"") -> str:
         """Run git and return its output without the newline at the end."""

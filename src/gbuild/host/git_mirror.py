@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from gbuild.errors import TimedOut, Unavailable
 from gbuild.host.git import NETWORK, Git
+from gbuild.host.git_watch import watch
 from gbuild.host.process import ToolFailed
 from gbuild.host.store import Store
 from gbuild.host.web import Settings, shown
@@ -29,19 +30,30 @@ HASH = re.compile(r"[0-9a-f]{40}\Z")
 """A full commit hash."""
 
 _BRANCHES_AND_TAGS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-_LONGEST_FETCH = 4 * 3600.0
+_OPTIONS = (
+    "--progress",
+    "--force",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-auto-maintenance",
+)
 _ATTEMPTS = 3
 _MANY_PACKS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How remotes are reached: proxies, the person's ssh agent, and who is told what happens."""
+    """How remotes are reached: proxies, the person's ssh agent, and who is told what happens.
+
+    A fetch that says nothing for ``idle`` seconds is ended; the first pause before another try
+    is ``delay`` seconds.
+    """
 
     settings: Settings = field(default_factory=Settings)
     ssh_agent: str | None = None
     sink: Sink = discard
     delay: float = 1.0
+    idle: float = 600.0
 
     def environment(self, url: str, *, local: bool) -> dict[str, str]:
         """Return the environment of a git that talks to ``url``, and to nothing else."""
@@ -149,21 +161,10 @@ class Mirror:
         options = [word for word in what if word.startswith("--")]
         refspecs = [word for word in what if not word.startswith("--")]
         git = Git(git_dir=where, keep=keep, env=access.environment(self.url, local=self.local))
+        words = ("fetch", *_OPTIONS, *options, "--", self.url, *refspecs)
         for attempt in range(_ATTEMPTS):
             try:
-                git.run(
-                    "fetch",
-                    "--quiet",
-                    "--force",
-                    "--no-tags",
-                    "--no-write-fetch-head",
-                    "--no-auto-maintenance",
-                    *options,
-                    "--",
-                    self.url,
-                    *refspecs,
-                    timeout=_LONGEST_FETCH,
-                )
+                watch(git, words, item=shown(self.url), sink=access.sink, idle=access.idle)
             except (ToolFailed, TimedOut) as error:
                 if attempt + 1 == _ATTEMPTS or self.local:
                     raise self._unavailable(error) from error

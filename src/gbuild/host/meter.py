@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from gbuild.model.event import Event, Sink
 
@@ -23,21 +24,22 @@ class Meter:
     def __init__(self, sink: Sink, label: str | None, sizes: Mapping[str, int | None]) -> None:
         self._sink = sink
         self._label = label
-        self._sizes = sizes
+        self._sizes = dict(sizes)
         self._done: dict[str, int] = dict.fromkeys(sizes, 0)
         self._told: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def of(self, key: str, name: str) -> Callable[[int], None]:
-        """Return the function that takes how many bytes of ``key`` are there now."""
-        item = self._label or name
-        return lambda done: self._set(key, item, done)
+    def of(self, key: str, name: str) -> Line:
+        """Return what the receiver of ``key`` tells how far it is."""
+        return Line(self, key, self._label or name)
 
-    def _set(self, key: str, item: str, done: int) -> None:
+    def set(self, key: str, item: str, done: int, *, complete: bool) -> None:
+        """Note that ``done`` bytes of ``key`` are there; tell it when it is time."""
         with self._lock:
             self._done[key] = done
+            if complete:
+                self._sizes[key] = done
             now = time.monotonic()
-            complete = done == self._sizes[key]
             if not complete and now - self._told.get(item, 0.0) < _INTERVAL:
                 return
             self._told[item] = now
@@ -50,3 +52,20 @@ class Meter:
         sizes = self._sizes.values()
         total = 0 if None in sizes else sum(size or 0 for size in sizes)
         return {"done": sum(self._done.values()), "total": total}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing's place in a :class:`Meter`."""
+
+    meter: Meter
+    key: str
+    item: str
+
+    def at(self, done: int) -> None:
+        """Say how many bytes are there."""
+        self.meter.set(self.key, self.item, done, complete=False)
+
+    def end(self, done: int) -> None:
+        """Say that everything is there, which is ``done`` bytes."""
+        self.meter.set(self.key, self.item, done, complete=True)
