@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,11 +21,20 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class Site:
-    """What the server answers: ``routes`` by path; ``asked`` collects (path, headers)."""
+    """What the server answers: ``routes`` by path, ``prefixes`` by how it begins.
+
+    ``asked`` collects (path, headers) of every request.
+    """
 
     base: str
     routes: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    prefixes: dict[str, Answer] = field(default_factory=dict)
+
+    def answer_to(self, path: str) -> Answer | None:
+        """Return what answers a path: its route, else the first prefix that fits."""
+        fitting = (answer for prefix, answer in self.prefixes.items() if path.startswith(prefix))
+        return self.routes.get(path) or next(fitting, None)
 
     def serve(self, path: str, data: bytes, *, ranges: bool = True) -> str:
         """Serve bytes, with or without understanding Range; return the address."""
@@ -100,12 +110,14 @@ def _handler(owner: _server) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             site = owner.site
             site.asked.append((self.path, dict(self.headers.items())))
-            answer = site.routes.get(self.path)
+            answer = site.answer_to(self.path)
             self.close_connection = True
             if answer is None:
                 send(self, 404, b"")
             else:
                 answer(self)
+
+        do_POST = do_GET  # noqa: N815 - the name is the library's
 
         def log_message(self, *_: object) -> None:
             """Stay quiet."""
@@ -131,3 +143,19 @@ def git_url(remotes: Path) -> Iterator[str]:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def full_disk() -> Iterator[Callable[[Path], None]]:
+    """Give a function that puts a file system of 64 KiB over a folder."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path) -> None:
+        command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("a small tmpfs cannot be mounted here (needs root)")
+        mounted.append(folder)
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", str(folder)], check=True)

@@ -390,21 +390,6 @@ def test_a_full_disk_names_the_folder_and_what_is_free(
     assert "free there: " in caught.value.details[0]
 
 
-@pytest.fixture
-def full_disk() -> object:
-    mounted: list[Path] = []
-
-    def mount(folder: Path) -> None:
-        command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
-            pytest.skip("a small tmpfs cannot be mounted here (needs root)")
-        mounted.append(folder)
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 CHILD = """
 import sys
 from pathlib import Path
