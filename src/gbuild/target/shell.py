@@ -78,7 +78,8 @@ class Target:
             user: who runs it.
             env: the whole environment of the command; None gives it the login's.
             stdin: its input; None is empty.
-            timeout: seconds; after that its process group is killed.
+            timeout: seconds; after that its process group is killed (OpenSSH does not do that
+                for root: what must be gone is ended by stopping the machine).
             on_output: is given both streams live, in the order of arrival.
             capture: bytes of each stream that are kept, the last ones.
             check: whether a status other than 0 is an error.
