@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -319,3 +320,19 @@ def test_a_mirror_damaged_on_the_disk_is_fetched_anew(
     hello.commit({"two.c": ""})
     (found,) = run.resolve(with_remotes(run, git_url, "hello", hello="main")).remotes
     assert found.commit == hello.head
+
+
+def test_the_documented_commands_compute_the_digest_of_a_tree(tmp_path: Path) -> None:
+    page = Path(__file__).parents[3] / "docs/how-to/inputs.md"
+    block = page.read_text().split("```sh\ncd inputs/hello\n")[1].split("```")[0]
+    tree = tmp_path / "tree"
+    (tree / "a/b c").mkdir(parents=True)
+    (tree / "a/b c/x").write_text("1")
+    (tree / "a-").write_text("2")
+    (tree / "link").symlink_to("a-")
+    (tree / "run.sh").write_text("3")
+    (tree / "run.sh").chmod(0o755)
+    (tree / ".git").mkdir()
+    (tree / ".git/HEAD").write_text("4")
+    done = subprocess.run(["bash", "-c", block], cwd=tree, capture_output=True, check=True)
+    assert done.stdout.decode().split()[0] == tree_sha256(tree)
