@@ -92,7 +92,7 @@ def gsign(
             workspace, about.name, descriptor=about.descriptor, check_files=not report_only
         )
         document = assertion(report, release=release, name=about.name, optionals=optionals)
-        key = None if program else _signer(session, signer)
+        key = _signer(session, signer) if program is None else None
         done = attest(
             place,
             document,

@@ -213,7 +213,7 @@ def _unchecked(fields: Sequence[str]) -> Signature:
     status = Status.UNREADABLE
     if reason == _NO_PUBLIC_KEY:
         status = Status.UNKNOWN_KEY
-    elif reason == _BAD_DIGEST:
+    elif reason == _BAD_DIGEST and word in _WEAK_DIGESTS:
         status = Status.WEAK
     return Signature(
         status=status,

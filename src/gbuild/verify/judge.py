@@ -59,7 +59,7 @@ def judge(
         compare_to: hold everybody against this signer instead of against the majority.
     """
     claims = sorted(claims, key=lambda claim: (claim.signer, claim.name))
-    counted = [claim for claim in claims if claim.status in policy.counted]
+    counted = [claim for claim in claims if policy.counts(claim)]
     golden = _golden(claims, compare_to)
     reference = _reference(counted, claims, golden if compare_to else None)
     conflicts = _conflicts(counted, golden)
@@ -177,7 +177,7 @@ def _distrust_golden(
         return ()
     if golden is None:
         return (f"{compare_to}: no assertion to compare with",)
-    if golden.status not in policy.counted | policy.broken:
+    if not policy.counts(golden) and golden.status not in policy.broken:
         return (f"{compare_to}, to whom all are compared: {meaning(golden)}",)
     return ()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gbuild.errors import UsageFailure
-from gbuild.model.verdict import Status
+from gbuild.model.verdict import Claim, Status
 
 BROKEN = frozenset(
     {
@@ -35,6 +35,14 @@ class Policy:
     def __post_init__(self) -> None:
         if self.persons < 1:
             raise UsageFailure("a release needs one person or more")
+
+    def counts(self, claim: Claim) -> bool:
+        """Say whether a claim counts; only what gpg itself called good ever does.
+
+        (A signature whose digest gpg refuses to compute is weak too, and proves nothing.)
+        """
+        verified = claim.signature is not None and claim.signature.status is Status.GOOD
+        return verified and claim.status in self.counted
 
     def describe(self) -> str:
         """Say in words what is required."""

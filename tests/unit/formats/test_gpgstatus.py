@@ -129,6 +129,7 @@ def test_weak_digest_and_weak_key_are_both_named() -> None:
     [
         ("9", "8", Status.UNKNOWN_KEY),
         ("5", "1", Status.WEAK),
+        ("5", "0", Status.UNREADABLE),
         ("4", "8", Status.UNREADABLE),
         ("1", "8", Status.UNREADABLE),
     ],

@@ -145,6 +145,21 @@ def test_weak_signatures_count_when_the_policy_says_so() -> None:
     assert verdict(weak, policy=default_policy(allow_weak=True)).outcome is Outcome.AGREE
 
 
+def test_a_digest_that_gpg_refused_never_counts() -> None:
+    refused = Claim(
+        signer="mallory",
+        release="1.0",
+        name="hello",
+        status=Status.WEAK,
+        signature=Signature(status=Status.WEAK, weaknesses=("MD5",)),
+        artifacts={"a": A2},
+    )
+    lenient = default_policy(allow_weak=True)
+    assert verdict(refused, policy=lenient).outcome is Outcome.UNTRUSTED
+    beside = verdict(claim("alice", {"a": A1}), refused, policy=lenient)
+    assert (beside.outcome, beside.persons) == (Outcome.AGREE, 1)
+
+
 def test_compared_to_one_signer() -> None:
     claims = (claim("alice", {"a": A1}), claim("bob", {"a": A2}), claim("carol", {"a": A1}))
     result = verdict(*claims, compare_to="bob")
