@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
+import subprocess  # noqa: TID251 - two helpers side by side
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path

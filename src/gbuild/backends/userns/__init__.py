@@ -1,1 +1,5 @@
-"""The default backend: user namespaces, no daemon, no root."""
+"""The default backend: targets in user namespaces."""
+
+from gbuild.backends.userns.backend import UsernsBackend
+
+__all__ = ["UsernsBackend"]

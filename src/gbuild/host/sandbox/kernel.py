@@ -38,7 +38,7 @@ ATTR_NOSUID = 2
 ATTR_NODEV = 4
 ATTR_NOEXEC = 8
 
-# openat2(2)
+# The flags of openat2(2).
 RESOLVE_NO_MAGICLINKS = 2
 RESOLVE_NO_SYMLINKS = 4
 RESOLVE_IN_ROOT = 16
@@ -68,10 +68,6 @@ _IFF_UP = 1
 _CAPABILITIES = 64
 
 
-class _FilterProgram(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
-
-
 def _check(result: int, what: str) -> int:
     if result < 0:
         number = ctypes.get_errno()
@@ -85,7 +81,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
-    """mount(2); ``kind`` is the file system type."""
+    """Put a file system of type ``kind``, or with MS_BIND a directory, at ``target``."""
     done = _libc.mount(
         source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), data.encode()
     )
@@ -93,7 +89,7 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
 
 
 def detach(target: str) -> None:
-    """umount2(2) with MNT_DETACH: gone from the tree at once, freed when nobody uses it."""
+    """Take a mount out of the tree at once; it is freed when nobody uses it any more."""
     _check(_libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
 
 
@@ -154,7 +150,9 @@ def no_new_privileges() -> None:
 
 def install_filter(program: bytes) -> None:
     """Install a seccomp filter: ``program`` is an array of ``struct sock_filter``."""
-    wrapped = _FilterProgram(len(program) // 8, program)
+    code = ctypes.create_string_buffer(program)
+    # struct sock_fprog: a 16-bit count, padding up to 8 bytes, a pointer
+    wrapped = (ctypes.c_uint64 * 2)(len(program) // 8, ctypes.addressof(code))
     done = _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(wrapped), 0, 0)
     _check(done, "PR_SET_SECCOMP")
 

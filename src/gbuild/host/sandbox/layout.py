@@ -9,7 +9,7 @@ from pathlib import Path
 from gbuild.host.sandbox import kernel
 from gbuild.host.sandbox.steps import Step
 
-_STAGE = "/tmp"  # noqa: S108 - covered by a private mount before anything is put there
+_STAGE = "/tmp"  # covered by a private mount before anything is put there
 
 _QUIET = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -99,11 +99,15 @@ def before(layout: Layout) -> list[Step]:
     """Steps while files of the host can still be reached: only descriptors are made."""
     steps: list[Step] = [("open", name, f"/dev/{name}") for name in _DEVICES]
     root = layout.root
-    steps.append(("open", "tree", str(root.lower if isinstance(root, Overlay) else root.path)))
+    steps.append(_open("tree", root.lower if isinstance(root, Overlay) else root.path))
     if isinstance(root, Overlay) and root.disk is not None:
-        steps.append(("open", "disk", str(root.disk)))
-    steps += [("open", f"bind{n}", str(bind.source)) for n, bind in enumerate(layout.binds)]
+        steps.append(_open("disk", root.disk))
+    steps += [_open(f"bind{n}", bind.source) for n, bind in enumerate(layout.binds)]
     return steps
+
+
+def _open(name: str, path: Path) -> Step:
+    return ("open", name, str(path.absolute()))
 
 
 def steps(layout: Layout) -> list[Step]:

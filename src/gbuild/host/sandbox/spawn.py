@@ -60,7 +60,7 @@ class Launcher:
     def send(self, job: Job) -> None:
         """Hand over the place of the sources and the job."""
         self.control.send(os.fsencode(_SOURCES))
-        self.control.send(marshal.dumps(job))
+        self.control.send(marshal.dumps(dict(job)))
 
     def map_users(self, idmap: IdMap) -> None:
         """Write the user maps as soon as the launcher has its user namespace."""

@@ -14,9 +14,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Sequence
 
 from gbuild.host.sandbox import kernel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 Step = tuple[str | int | bytes, ...]
 
@@ -36,7 +39,7 @@ class Setup:
             OSError: the first one that failed.
         """
         for name, *arguments in steps:
-            method: Callable[..., None] = getattr(self, f"do_{name}")
+            method: Callable[..., None] = getattr(self, "do_" + str(name))
             method(*arguments)
 
     def _path(self, place: str) -> str:
@@ -55,6 +58,7 @@ class Setup:
         kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
 
     def do_mount(self, source: str, target: str, kind: str, flags: int, data: str) -> None:
+        """Mount a file system."""
         kernel.mount(source, self._path(target), kind, flags, data)
 
     def do_overlay(self, lower: str, upper: str, work: str, target: str, flags: int) -> None:
@@ -64,6 +68,7 @@ class Setup:
         kernel.mount("overlay", self._path(target), "overlay", flags, data)
 
     def do_bind(self, source: str, target: str, attributes: int) -> None:
+        """Show a held place at another; ``attributes`` are added to the new mount."""
         place = self._path(target)
         kernel.mount(self._path(source), place, "", kernel.MS_BIND | kernel.MS_REC)
         if attributes:
@@ -106,12 +111,13 @@ class Setup:
     def do_sysfs(self, target: str) -> None:
         """Mount sysfs read-only; inside some containers that is refused: then it stays empty."""
         flags = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
-        try:
+        try:  # noqa: SIM105 - contextlib costs milliseconds of every start
             kernel.mount("sysfs", target, "sysfs", flags)
         except PermissionError:
             pass
 
     def do_mkdir(self, place: str, mode: int) -> None:
+        """Make a directory that must not exist."""
         os.mkdir(self._path(place))
         os.chmod(self._path(place), mode)
 
@@ -124,6 +130,7 @@ class Setup:
             os.close(directory)
 
     def do_symlink(self, target: str, path: str) -> None:
+        """Make a symbolic link in a directory of our own making."""
         os.symlink(target, path)
 
     def do_write(self, path: str, mode: int, owner: int, data: bytes) -> None:
@@ -168,26 +175,33 @@ class Setup:
         kernel.restrict_mount(path, kernel.ATTR_RDONLY)
 
     def do_readonly(self, path: str) -> None:
+        """Make what is at ``path`` read-only, if it exists."""
         if os.path.isdir(path):
             kernel.mount(path, path, "", kernel.MS_BIND | kernel.MS_REC)
             kernel.restrict_mount(path, kernel.ATTR_RDONLY)
 
     def do_hostname(self, name: str) -> None:
+        """Set the host name."""
         kernel.set_hostname(name)
 
     def do_umask(self, mask: int) -> None:
+        """Set the file mode mask."""
         os.umask(mask)
 
     def do_affinity(self, *processors: int) -> None:
+        """Run on these processors."""
         os.sched_setaffinity(0, processors)
 
     def do_personality(self, persona: int) -> None:
+        """Set the execution domain."""
         kernel.set_personality(persona)
 
     def do_loopback(self) -> None:
+        """Bring the loopback interface up."""
         kernel.raise_loopback()
 
     def do_limit(self, resource: int, soft: int, hard: int) -> None:
+        """Set a resource limit."""
         kernel.limit_resource(resource, soft, hard)
 
 
@@ -207,7 +221,7 @@ def _enter_directory(parent: int, name: str, mode: int) -> int:
 
 
 def _unlink(directory: int, name: str) -> None:
-    try:
+    try:  # noqa: SIM105 - contextlib costs milliseconds of every start
         os.unlink(name, dir_fd=directory)
     except FileNotFoundError:
         pass

@@ -1,0 +1,230 @@
+"""The default backend: user namespaces of this host; no daemon, no root, no bridge, no port."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from gbuild.backends.userns import keys, limits, network, probe
+from gbuild.backends.userns.machine import AttachedMachine, UsernsMachine
+from gbuild.backends.userns.registry import NAME, Entry, Registry, born, new_id
+from gbuild.errors import UsageFailure
+from gbuild.host import cgroup
+from gbuild.host.idmap import IdMap, current
+from gbuild.host.sandbox import machine as sandbox
+from gbuild.host.sandbox.layout import Account, File, Layout, Overlay
+from gbuild.host.store import Store
+from gbuild.image import unpacked
+from gbuild.model.event import Event, Sink
+from gbuild.model.image import Image
+from gbuild.model.names import target_name
+from gbuild.target.backend import Backend, Finding, Machine, TargetInfo, TargetSpec
+
+Trees = Callable[[Image], AbstractContextManager[Path]]
+"""Gives the unpacked tree of an image, held for as long as the context is open."""
+
+BUILD_USER = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTree:
+    """Trees for one that somebody else keeps, whatever the image."""
+
+    path: Path
+
+    def __call__(self, _: Image) -> AbstractContextManager[Path]:
+        """Return the tree."""
+        return nullcontext(self.path)
+
+
+class UsernsBackend(Backend):
+    """Targets in user namespaces, over images unpacked into the store."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        environment: Mapping[str, str],
+        sink: Sink,
+        trees: Trees | None = None,
+    ) -> None:
+        """``trees`` replaces the store's unpacked images."""
+        self._store = store
+        self._environment = environment
+        self._sink = sink
+        self._trees = trees
+        self._registry = Registry(store)
+
+    def probe(self) -> tuple[Finding, ...]:
+        """Make namespaces and mounts for a moment, and look at tools and settings."""
+        return probe.findings(self._environment, self._store.root)
+
+    def prepare(self, image: Image) -> None:
+        """Unpack the image into the store."""
+        with self._tree(image, current(self._environment)):
+            pass
+
+    def start(self, spec: TargetSpec) -> Machine:
+        """Start a target that ends with this process."""
+        return self.launch(spec, detached=False)
+
+    def detach(self, spec: TargetSpec) -> TargetInfo:
+        """Start a target in a process of its own.
+
+        Raises:
+            UsageFailure: a target of that name runs already.
+        """
+        from gbuild.backends.userns import keeper
+
+        if any(e.name == spec.name and e.detached and e.alive() for e in self._registry.entries()):
+            raise UsageFailure(f"a target called {spec.name} runs already", hint="gtarget list")
+        self.prepare(spec.image)
+        keeper.spawn(spec, self._store, self._environment, self._trees)
+        return self._registry.detached(spec.name).info()
+
+    def attach(self, name: str) -> Machine:
+        """Reach a detached target through the process that keeps it."""
+        return AttachedMachine(self._registry.detached(name), self._registry)
+
+    def targets(self) -> tuple[TargetInfo, ...]:
+        """List what this store's registry knows."""
+        return tuple(entry.info() for entry in self._registry.entries())
+
+    def prune(self) -> tuple[str, ...]:
+        """Remove entries, scratch folders and control groups of the dead."""
+        dead = [entry for entry in self._registry.entries() if not entry.alive()]
+        for entry in dead:
+            self._registry.remove(entry.id)
+        folders = self._registry.abandoned_scratch()
+        for folder in folders:
+            self._remove_scratch(folder)
+        groups = cgroup.remove_leftovers(cgroup.places())
+        return (*(f"target {e.name}" for e in dead), *(str(f) for f in folders), *groups)
+
+    def launch(self, spec: TargetSpec, *, detached: bool) -> UsernsMachine:
+        """Start a target in this process and write it down."""
+        idmap = current(self._environment)
+        identity = new_id(target_name(spec.name, where="the target's name"))
+        host, client = keys.new_key(), keys.new_key()
+        with ExitStack() as undo:
+            tree = undo.enter_context(self._tree(spec.image, idmap))
+            held = limits.hold(identity, spec.limits, on_tmpfs=spec.scratch == "tmpfs")
+            undo.callback(held.group.remove)
+            root = self._root(spec, tree, identity, undo)
+            text, options = network.resolver() if spec.network else ("", ())
+            files = (*keys.server_files(spec.user, host, client), *_sudo(spec))
+            box = sandbox.start(
+                sandbox.SandboxSpec(
+                    layout=_layout(spec, root, held, files, text),
+                    idmap=idmap,
+                    daemon=keys.DAEMON,
+                    i386="i386" in (spec.image.environment.arch, *spec.image.environment.foreign),
+                    clocks=_clocks(spec.extras),
+                ),
+                enter=held.group.add,
+            )
+            undo.callback(box.end)
+            uplink = network.Uplink(box.pid, options) if spec.network else None
+            entry = Entry(
+                id=identity,
+                name=spec.name,
+                pid=os.getpid(),
+                born=born(os.getpid()),
+                started=time.time(),
+                detached=detached,
+                user=spec.user,
+                host_key=host.public,
+                client_key=client.private,
+                facts=_facts(spec, idmap, held),
+            )
+            self._registry.add(entry)
+            undo.callback(self._registry.remove, entry.id)
+            self._warn(spec, held)
+            return UsernsMachine(entry, box, undo.pop_all(), uplink)
+
+    def _tree(self, image: Image, idmap: IdMap) -> AbstractContextManager[Path]:
+        if self._trees is not None:
+            return self._trees(image)
+        return unpacked.tree(image, store=self._store, idmap=idmap, sink=self._sink)
+
+    def _root(self, spec: TargetSpec, tree: Path, identity: str, undo: ExitStack) -> Overlay:
+        limit = spec.limits
+        if spec.scratch == "tmpfs":
+            return Overlay(lower=tree, size=limits.scratch_size(limit), inodes=limit.inodes)
+        idmap = current(self._environment)
+        folder = self._registry.scratch / identity
+        folder.mkdir(parents=True, mode=0o755)
+        os.chown(folder, idmap.outside(0), idmap.gids[0][1])
+        undo.callback(self._remove_scratch, folder)
+        return Overlay(lower=tree, size=_NOTES, inodes=limit.inodes, disk=folder)
+
+    def _remove_scratch(self, folder: Path) -> None:
+        unpacked.remove_tree(folder.parent, folder.name, idmap=current(self._environment))
+
+    def _warn(self, spec: TargetSpec, held: limits.Held) -> None:
+        gaps = held.gaps
+        if spec.scratch == "disk":
+            gaps = (*gaps, "disk: unlimited")
+        for gap in gaps:
+            self._sink(Event("warning", f"this host cannot hold a limit of the target: {gap}"))
+
+
+_NOTES = 256 << 20
+"""Bytes of /run and /dev/shm when the rest is written to a disk."""
+
+
+def _layout(
+    spec: TargetSpec, root: Overlay, held: limits.Held, files: tuple[File, ...], resolver: str
+) -> Layout:
+    persona = spec.extras.get("personality")
+    return Layout(
+        root=root,
+        hostname=spec.hostname,
+        sudo=spec.sudo,
+        files=files,
+        account=Account(name=spec.user, number=BUILD_USER, home=f"/home/{spec.user}"),
+        resolver=resolver,
+        personality=None if persona is None else int(persona, 0),
+        processors=_processors(spec.extras) or held.processors,
+        limits=held.resources,
+    )
+
+
+def _processors(extras: Mapping[str, str]) -> tuple[int, ...]:
+    return tuple(int(word) for word in extras.get("processors", "").split(",") if word)
+
+
+def _clocks(extras: Mapping[str, str]) -> sandbox.Clocks | None:
+    if not {"clock.monotonic", "clock.boot"} & extras.keys():
+        return None
+    return sandbox.Clocks(
+        monotonic=int(extras.get("clock.monotonic", "0")), boot=int(extras.get("clock.boot", "0"))
+    )
+
+
+def _sudo(spec: TargetSpec) -> tuple[File, ...]:
+    if not spec.sudo:
+        return ()
+    rule = f"{spec.user} ALL=(ALL:ALL) NOPASSWD: ALL\n"
+    return (File(path="/etc/sudoers.d/gbuild", data=rule.encode(), mode=0o440),)
+
+
+def _facts(spec: TargetSpec, idmap: IdMap, held: limits.Held) -> Mapping[str, str]:
+    limit = spec.limits
+    disk = "unlimited" if spec.scratch == "disk" else str(limits.scratch_size(limit))
+    return {
+        "backend": NAME,
+        "users": idmap.label,
+        "network": "pasta" if spec.network else "none",
+        "sudo": str(spec.sudo).lower(),
+        "scratch": spec.scratch,
+        "disk": disk,
+        "inodes": "unlimited" if limit.inodes is None else str(limit.inodes),
+        **held.facts,
+    }

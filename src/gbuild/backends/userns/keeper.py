@@ -1,0 +1,132 @@
+"""The process that keeps a detached target: it starts it, and hands out connections to it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import socket
+import subprocess  # noqa: TID251 - a process that outlives this one
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gbuild.errors import BackendFailure, GbuildError
+from gbuild.model.event import discard
+
+if TYPE_CHECKING:
+    from gbuild.backends.userns.backend import Trees
+    from gbuild.backends.userns.machine import UsernsMachine
+    from gbuild.host.store import Store
+    from gbuild.target.backend import TargetSpec
+
+_SOURCES = str(Path(__file__).parents[3])
+_START = (
+    "import sys; sys.path.append(sys.argv[1]);"
+    "from gbuild.backends.userns.keeper import main; main()"
+)
+_NEEDED = ("HOME", "XDG_CACHE_HOME", "GBUILD_STORE", "GBUILD_SUBUID_BASE")
+_REQUEST = 64
+_PATIENCE = 5.0
+
+
+def spawn(
+    spec: TargetSpec, store: Store, environment: Mapping[str, str], trees: Trees | None
+) -> None:
+    """Start a keeper; returns when its target runs.
+
+    Raises:
+        GbuildError: whatever stopped it there.
+    """
+    order = pickle.dumps((spec, store, dict(environment), trees))
+    process = subprocess.Popen(
+        (sys.executable, "-I", "-c", _START, _SOURCES),
+        env={name: environment[name] for name in _NEEDED if name in environment},
+        cwd="/",
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    answer, _ = process.communicate(order)
+    failure = pickle.loads(answer) if answer else "the keeper died"  # noqa: S301 - our own child
+    if isinstance(failure, GbuildError):
+        raise failure
+    if failure:
+        raise BackendFailure("the target could not be kept", details=(str(failure),))
+
+
+def main() -> None:
+    """Start the target that standard input describes, say so on standard output, and keep it."""
+    if os.fork():  # nobody waits for the keeper: let init do it
+        os._exit(0)
+    spec, store, environment, trees = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent
+    try:
+        keeper = _Keeper(spec, store, environment, trees)
+    except GbuildError as error:
+        _answer(error)
+        return
+    except BaseException:
+        _answer(traceback.format_exc())
+        raise
+    _answer("")
+    null = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1):
+        os.dup2(null, descriptor)
+    keeper.serve()
+
+
+def _answer(failure: GbuildError | str) -> None:
+    if isinstance(failure, GbuildError) and type(failure).__init__ is not GbuildError.__init__:
+        failure = BackendFailure(failure.brief, details=failure.details, hint=failure.hint)
+    os.write(1, pickle.dumps(failure))
+
+
+class _Keeper:
+    def __init__(
+        self, spec: TargetSpec, store: Store, environment: Mapping[str, str], trees: Trees | None
+    ) -> None:
+        from gbuild.backends.userns.backend import UsernsBackend
+        from gbuild.backends.userns.machine import listen
+        from gbuild.backends.userns.registry import Registry
+
+        backend = UsernsBackend(store=store, environment=environment, sink=discard, trees=trees)
+        registry = Registry(store)
+        self._machine: UsernsMachine = backend.launch(spec, detached=True)
+        self._door = listen(registry.folder, f"{self._machine.id}.sock")
+
+    def serve(self) -> None:
+        """Answer requests until the target ends or is told to."""
+        ended = os.pidfd_open(self._machine.pid)
+        poller = select.poll()
+        poller.register(ended, select.POLLIN)
+        poller.register(self._door, select.POLLIN)
+        while ended not in {descriptor for descriptor, _ in poller.poll()}:
+            self._attend()
+        self._machine.stop()
+
+    def _attend(self) -> None:
+        guest, _ = self._door.accept()
+        with guest:
+            guest.settimeout(_PATIENCE)
+            try:
+                self._handle(guest, guest.recv(_REQUEST).decode(errors="replace"))
+            except GbuildError as error:
+                guest.send(f"failed: {error.brief}".encode())
+            except OSError:
+                return  # the guest went away
+
+    def _handle(self, guest: socket.socket, request: str) -> None:
+        if request == "connect":
+            with self._machine.connect() as stream:
+                socket.send_fds(guest, [b"ok"], [stream.fileno()])
+        elif request == "cut":
+            self._machine.cut_network()
+            guest.send(b"ok")
+        elif request == "stop":
+            self._machine.stop()
+            guest.send(b"ok")
+        else:
+            guest.send(b"failed: unknown request")

@@ -1,0 +1,155 @@
+"""Targets of this backend as the rest of gbuild sees them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from gbuild.backends.userns.network import Uplink, interfaces
+from gbuild.backends.userns.registry import Entry, Registry
+from gbuild.errors import BackendFailure
+from gbuild.host.sandbox.machine import Sandbox
+from gbuild.target.backend import Machine
+
+_PATIENCE = 30.0
+_ANSWER = 4096
+
+
+class UsernsMachine(Machine):
+    """A sandbox of this process. ``cleanup`` is unwound when it stops: locks, folders, groups."""
+
+    def __init__(
+        self, entry: Entry, sandbox: Sandbox, cleanup: ExitStack, uplink: Uplink | None
+    ) -> None:
+        self.id = entry.id
+        self.name = entry.name
+        self.user = entry.user
+        self.host_key = entry.host_key
+        self.client_key = entry.client_key
+        self.facts: Mapping[str, str] = entry.facts
+        self._sandbox = sandbox
+        self._cleanup = cleanup
+        self._uplink = uplink
+        self._lock = threading.Lock()
+
+    @property
+    def pid(self) -> int:
+        """The process that ends when the machine has ended."""
+        return self._sandbox.pid
+
+    def connect(self) -> socket.socket:
+        """Return a stream to a new SSH server in the target."""
+        return self._sandbox.open_stream()
+
+    def cut_network(self) -> None:
+        """Take the network away for good, or end the target."""
+        with self._lock:
+            if self._uplink is not None:
+                try:
+                    self._uplink.cut()
+                except BackendFailure:
+                    self._sandbox.end()  # better no machine than one with a forbidden network
+                    raise
+                self._uplink = None
+        if self.alive() and interfaces(self.pid) != {"lo"}:
+            self.stop()
+            raise BackendFailure(f"the target {self.name} still has a network")
+
+    def alive(self) -> bool:
+        """Say whether the target still runs."""
+        return self._sandbox.alive()
+
+    def stop(self) -> None:
+        """End the target; returns when nothing of it is left."""
+        with self._lock:
+            self._sandbox.end()
+            if self._uplink is not None:
+                self._uplink.stop()
+                self._uplink = None
+            self._cleanup.close()
+
+
+class AttachedMachine(Machine):
+    """A detached target, reached through the process that keeps it."""
+
+    def __init__(self, entry: Entry, registry: Registry) -> None:
+        self.name = entry.name
+        self.user = entry.user
+        self.host_key = entry.host_key
+        self.client_key = entry.client_key
+        self.facts = entry.facts
+        self._entry = entry
+        self._folder = registry.folder
+
+    def connect(self) -> socket.socket:
+        """Return a stream to a new SSH server in the target."""
+        _, descriptors = self._ask("connect")
+        if len(descriptors) != 1:
+            raise BackendFailure(f"the keeper of {self.name} gave no connection")
+        return socket.socket(fileno=descriptors[0])
+
+    def cut_network(self) -> None:
+        """Take the network away for good, or end the target."""
+        self._ask("cut")
+
+    def alive(self) -> bool:
+        """Say whether the target still runs."""
+        return self._entry.alive()
+
+    def stop(self) -> None:
+        """End the target; returns when nothing of it is left."""
+        if not self.alive():
+            return
+        self._ask("stop")
+        deadline = time.monotonic() + _PATIENCE
+        while self.alive() and time.monotonic() < deadline:
+            time.sleep(0.002)
+
+    def _ask(self, request: str) -> tuple[str, list[int]]:
+        """Send one request to the keeper.
+
+        Raises:
+            BackendFailure: it does not run, did not answer, or refused.
+        """
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
+                channel.settimeout(_PATIENCE)
+                reach(channel, self._folder, f"{self._entry.id}.sock")
+                channel.send(request.encode())
+                data, descriptors, _, _ = socket.recv_fds(channel, _ANSWER, 1)
+        except OSError as error:
+            raise BackendFailure(
+                f"the target {self.name} does not answer",
+                details=(str(error),),
+                hint="gtarget list",
+            ) from error
+        answer = data.decode(errors="replace")
+        if answer != "ok":
+            raise BackendFailure(f"the target {self.name} refused to {request}", details=(answer,))
+        return answer, descriptors
+
+
+def reach(channel: socket.socket, folder: Path, name: str) -> None:
+    """Connect to a socket whose path may be longer than the 107 bytes of unix(7)."""
+    directory = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        channel.connect(f"/proc/self/fd/{directory}/{name}")
+    finally:
+        os.close(directory)
+
+
+def listen(folder: Path, name: str) -> socket.socket:
+    """Listen on a socket in a folder that only its owner may enter."""
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    directory = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        channel.bind(f"/proc/self/fd/{directory}/{name}")
+    finally:
+        os.close(directory)
+    channel.listen(16)
+    return channel

@@ -1,0 +1,130 @@
+"""What targets exist: one small file each, so that other processes find and clear them.
+
+Layout below the store, closed to everybody else::
+
+    run/userns/<id>.json    the target, the process that keeps it, how to get in
+    run/userns/<id>.sock    where a detached target's keeper listens
+    scratch/<id>/           what a target with ``scratch: disk`` writes
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from gbuild.errors import UsageFailure
+from gbuild.host.files import write_atomically
+from gbuild.host.store import Store
+from gbuild.target.backend import TargetInfo
+
+NAME = "userns"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A target as its keeper wrote it down; ``born`` tells the keeper from a later same pid."""
+
+    id: str
+    name: str
+    pid: int
+    born: str
+    started: float
+    detached: bool
+    user: str
+    host_key: str
+    client_key: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def alive(self) -> bool:
+        """Say whether the process that keeps the target still runs."""
+        return born(self.pid) == self.born
+
+    def info(self) -> TargetInfo:
+        """Return what a person may know of it."""
+        return TargetInfo(
+            name=self.name,
+            backend=NAME,
+            state="running" if self.alive() else "dead",
+            started=self.started,
+            pid=self.pid,
+        )
+
+
+def new_id(name: str) -> str:
+    """Return an identity for a target of this process, fit for a file name."""
+    return f"{name}~{os.getpid()}~{secrets.token_hex(4)}"
+
+
+def born(pid: int) -> str:
+    """Return this boot's id and the start time of a process, or nothing if there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    fields = text.rpartition(")")[2].split()
+    if fields[0] in {"Z", "X"}:
+        return ""
+    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{fields[19]}"
+
+
+class Registry:
+    """The entries of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.folder = store.root / "run" / NAME
+        self.scratch = store.root / "scratch"
+        self._store = store
+
+    def add(self, entry: Entry) -> None:
+        """Write an entry down."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.chmod(0o700)
+        data = json.dumps(asdict(entry), sort_keys=True).encode()
+        write_atomically(self.folder / f"{entry.id}.json", data, mode=0o600)
+
+    def remove(self, identity: str) -> None:
+        """Forget an entry and its socket."""
+        for suffix in (".json", ".sock"):
+            (self.folder / f"{identity}{suffix}").unlink(missing_ok=True)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return all entries, of the living and the dead, by name."""
+        return tuple(sorted(self._read(), key=lambda entry: (entry.name, entry.started)))
+
+    def detached(self, name: str) -> Entry:
+        """Return the living detached target of that name.
+
+        Raises:
+            UsageFailure: there is none.
+        """
+        for entry in self.entries():
+            if entry.name == name and entry.detached and entry.alive():
+                return entry
+        raise UsageFailure(f"no target called {name} runs", hint="gtarget list")
+
+    def abandoned_scratch(self) -> tuple[Path, ...]:
+        """Return scratch folders whose keeper has ended."""
+        if not self.scratch.is_dir():
+            return ()
+        living = {entry.id for entry in self.entries() if entry.alive()}
+        folders = (p for p in self.scratch.iterdir() if p.name not in living and "~" in p.name)
+        return tuple(folder for folder in folders if not _starting(folder.name))
+
+    def _read(self) -> Iterator[Entry]:
+        if not self.folder.is_dir():
+            return
+        for path in self.folder.glob("*.json"):
+            try:
+                yield Entry(**json.loads(path.read_bytes()))
+            except (FileNotFoundError, ValueError, TypeError):
+                continue  # removed meanwhile, or not ours
+
+
+def _starting(identity: str) -> bool:
+    """Say whether a scratch folder belongs to a running process that has no entry yet."""
+    pid = identity.split("~")[1:2]
+    return bool(pid) and bool(born(int(pid[0])))
