@@ -64,7 +64,7 @@ class PersonalKeyring:
     def _gpg(self) -> gnupg.GPG:
         import gnupg
 
-        program = which("gpg", package="gpg")
+        program = which("gpg", package="gnupg")
         try:
             return gnupg.GPG(gpgbinary=str(program), env=self._environment, encoding="utf-8")
         except (OSError, ValueError) as error:

@@ -35,7 +35,7 @@ class Keyring:
     """
 
     def __init__(self, *, at: int | None = None) -> None:
-        self._gpg = which("gpg", package="gpg")
+        self._gpg = which("gpg", package="gnupg")
         self._folder = tempfile.TemporaryDirectory(prefix="gbuild-keys-")
         self._home = Path(self._folder.name)
         self._clock = () if at is None else (f"--faked-system-time={_stamp(at)}!",)

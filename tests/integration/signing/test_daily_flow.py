@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from gbuild.formats.report import read_report
@@ -17,7 +18,14 @@ from gbuild.formats.report import read_report
 from .people import Person, Workspace
 
 ENTRY = "hello/1.0/alice@example.org/hello-build.assert"
+SCHEMAS = Path(__file__).parents[3] / "docs" / "reference" / "schemas"
 Git = Callable[[Path, Sequence[str]], str]
+
+
+def against_schema(command: str, answer: object) -> None:
+    schema = json.loads((SCHEMAS / f"{command}.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(answer, schema)
 
 
 @pytest.fixture
@@ -76,6 +84,21 @@ def test_json_of_both(workspace: Workspace, alice: Person) -> None:
     (signer,) = release["signers"]
     assert signer["artifacts"] == {"hello.tar.gz": "agree", "src/hello.tar.gz": "agree"}
     assert verified["totals"] == {"good": 1}
+    against_schema("gsign", signed)
+    against_schema("gverify", verified)
+
+
+def test_json_of_failures_follows_the_schema_too(workspace: Workspace, alice: Person) -> None:
+    failed = json.loads(workspace.sign(alice, "-s", "zoe@example.org", "--json").out)
+    assert failed["error"]["code"] == 2
+    against_schema("gsign", failed)
+    nobody = json.loads(workspace.verify("--json").out)
+    assert nobody["error"]["code"] == 8
+    against_schema("gverify", nobody)
+    workspace.sign(alice, "-s", "alice@example.org", "--no-export-key")
+    unknown = json.loads(workspace.verify("--json").out)
+    assert unknown["totals"] == {"unknown-key": 1}
+    against_schema("gverify", unknown)
 
 
 def test_two_who_differ(workspace: Workspace, alice: Person, person: Callable[[], Person]) -> None:
