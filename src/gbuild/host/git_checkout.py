@@ -30,7 +30,7 @@ _ACTIVE = "[submodule]\n\tactive = .\n"
 
 
 def build(module: Module, folder: Path) -> None:
-    """Make the checkout of a planned module in ``folder``, which is empty or absent.
+    """Make the checkout of a planned module in ``folder`` (absolute), which is empty or absent.
 
     Raises:
         ToolFailed: git failed, or the mirror is damaged.

@@ -21,7 +21,7 @@ from gbuild.errors import UsageFailure
 from gbuild.host import git_checkout
 from gbuild.host.files import write_atomically
 from gbuild.host.git_plan import Module
-from gbuild.host.tree_digest import seal, tree_sha256
+from gbuild.host.tree_digest import seal
 
 _OWN = ".gbuild"
 
@@ -45,6 +45,7 @@ def place(module: Module, inputs: Path, name: str) -> str:
         UsageFailure: something that is not a checkout of gbuild's lies there, or was changed.
         HostFailure: git failed, or the disk is full.
     """
+    inputs = inputs.absolute()  # git runs elsewhere
     target, own = inputs / name, inputs / _OWN
     own.mkdir(parents=True, exist_ok=True)
     _sweep(own)
@@ -78,12 +79,8 @@ def check(inputs: Path, name: str) -> None:
 
 def _make(module: Module, folder: Path) -> _State:
     git_checkout.build(module, folder)
-    return _State(
-        identity=module.identity,
-        seal=seal(folder),
-        tree=tree_sha256(folder),
-        references=_references(folder),
-    )
+    sealed, tree = seal(folder)
+    return _State(identity=module.identity, seal=sealed, tree=tree, references=_references(folder))
 
 
 def _recognise(target: Path, states: tuple[_State, ...]) -> _State | None:
@@ -93,11 +90,11 @@ def _recognise(target: Path, states: tuple[_State, ...]) -> _State | None:
             f"{target} is not a checkout that gbuild made, so it is left alone",
             hint=f"move it away; to build from it: --url {target.name}=<where you moved it>",
         )
-    sealed = seal(target)
+    sealed, tree = seal(target)
     for state in states:
         if state.seal == sealed:
             return state
-    tree, references = tree_sha256(target), _references(target)
+    references = _references(target)
     if any((state.tree, state.references) == (tree, references) for state in states):
         return None
     raise UsageFailure(

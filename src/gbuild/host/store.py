@@ -42,7 +42,7 @@ class Store:
     """A folder of immutable blobs; safe to use from many processes at once."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root = root.absolute()
         for name in ("blobs", "images", "git", "locks", "tmp"):
             (root / name).mkdir(parents=True, exist_ok=True, mode=0o755)
 
