@@ -6,7 +6,7 @@ import string
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gbuild.errors import DescriptorInvalid, GbuildError
@@ -205,7 +205,6 @@ def locks(draw: st.DrawFn) -> Lock:
 
 
 @given(locks())
-@settings(max_examples=50)
 def test_a_lock_is_read_as_it_was_written(lock: Lock) -> None:
     data = write_lock(lock)
     found = read_lock(data, path="x.lock")

@@ -96,7 +96,8 @@ def parse_descriptor(data: bytes, *, path: str) -> Descriptor:
         raise refuse(path, data, (problem,))
     descriptor = _descriptor(node, data, path, findings)
     if findings.problems:
-        raise refuse(path, data, findings.problems, warnings=findings.warnings)
+        problems = _with_encoding_hint(data, tuple(findings.problems))
+        raise refuse(path, data, problems, warnings=findings.warnings)
     return descriptor
 
 

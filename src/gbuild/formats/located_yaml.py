@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from gbuild.formats.problems import BREAK, MOST_SHOWN, InvalidText, Problem
+from gbuild.model.names import shown
 
 _FORBIDDEN = re.compile(
     "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
@@ -234,7 +235,9 @@ class _Composer:
             self._refuse(f"anchor &{anchor}", event, "no anchors")
         tag = getattr(event, "tag", None)
         if tag is not None and tag not in self.tags:
-            self._refuse(f"tag {tag}", event, "no tags: every value is text, a list or a mapping")
+            self._refuse(
+                f"tag {shown(tag)}", event, "no tags: every value is text, a list or a mapping"
+            )
 
     def _refuse(self, reason: str, event: yaml.Event, expected: str) -> None:
         place = _place(event)

@@ -20,6 +20,8 @@ from gbuild.model.manifest import Report
 
 NEAR = Path(__file__).parents[3].parent / "shared" / "corpus"
 CORPUS = Path(os.environ.get("GBUILD_CORPUS", NEAR))
+pytestmark = pytest.mark.slow
+
 Assertions = dict[str, bytes]
 
 

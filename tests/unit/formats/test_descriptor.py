@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gbuild.errors import DescriptorInvalid
-from gbuild.formats.descriptor import KEYS, parse_descriptor
+from gbuild.formats.descriptor import BOUNDS, KEYS, parse_descriptor
 from gbuild.model.descriptor import Descriptor, Remote, Repository, machine_architecture
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "descriptors"
@@ -257,3 +257,19 @@ def test_environments_come_in_gitians_order() -> None:
     text = MINIMAL.replace("[bookworm]", "[b, a]").replace("[amd64]", "[i386, amd64]")
     expected = (("b", "i386"), ("b", "amd64"), ("a", "i386"), ("a", "amd64"))
     assert parse(text).environments == expected
+
+
+def test_text_in_utf7_is_named_as_such() -> None:
+    text = MINIMAL.replace("name: hello", "name: +ACI-hello+ACI-")
+    assert "hello.yml:1:1: the text looks like UTF-7" in refusal(text)
+
+
+def test_the_manual_names_every_key_and_its_example_is_one() -> None:
+    manual = (GOLDEN.parents[2] / "docs" / "reference" / "descriptor.md").read_text()
+    assert [key for key in KEYS if f"| `{key}`" not in manual] == []
+    example = manual.partition("```yaml\n")[2].partition("```")[0]
+    assert parse(example).network == "none"
+    assert f"{BOUNDS.nodes:,} values and {BOUNDS.depth} levels" in manual
+    wrong = MINIMAL.replace("[amd64]", "\n- amd46")
+    shown = refusal(wrong).partition("\n")[2].replace("dir/hello.yml", "hello.yml")
+    assert shown in manual

@@ -63,9 +63,9 @@ def test_a_byte_order_mark_of_utf8_does_not_move_columns() -> None:
         (b"a: 1\nb: 2\na: 3\n", (3, 1, "duplicate key 'a', first given on line 1")),
         (b"a: &x [1]\n", (1, 4, "anchor &x")),
         (b"a: *x\n", (1, 4, "alias *x")),
-        (b"a: !!python/object/apply:os.system [id]\n", (1, 4, "tag tag:yaml.org,2002:python/")),
-        (b"a: !ruby/object:Gem {}\n", (1, 4, "tag !ruby/object:Gem")),
-        (b"a: !!binary aGk=\n", (1, 4, "tag tag:yaml.org,2002:binary")),
+        (b"a: !!python/object/apply:os.system [id]\n", (1, 4, "tag 'tag:yaml.org,2002:python/")),
+        (b"a: !ruby/object:Gem {}\n", (1, 4, "tag '!ruby/object:Gem'")),
+        (b"a: !!binary aGk=\n", (1, 4, "tag 'tag:yaml.org,2002:binary'")),
         (b"a: 1\n---\nb: 2\n", (2, 1, "a second document")),
         (b"? [a]\n: 1\n", (1, 3, "a key that is a list or a mapping")),
         (b"<<: {a: 1}\n", (1, 1, "a merge key")),
@@ -89,7 +89,7 @@ def test_all_refusals_of_one_document_come_together() -> None:
     assert reasons == [
         "anchor &x",
         "alias *x",
-        "tag !t",
+        "tag '!t'",
         "duplicate key 'a', first given on line 1",
     ]
 
