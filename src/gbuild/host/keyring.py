@@ -9,10 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from gbuild.errors import TimedOut
 from gbuild.host.process import Completed, run, which
 
 _LISTING = ("--with-colons", "--fixed-list-mode", "--list-keys")
 _SECONDS = 60.0
+_IMPORT_SECONDS = 15.0
+"""For one key file after all of them together took too long."""
 _FLAGS = (
     "--no-options",
     "--batch",
@@ -56,20 +59,26 @@ class Keyring:
 
         Returns the indices of those from which gpg could not import everything.
         """
-        if not keys or self._import(keys):
+        if not keys or self._import(keys, _SECONDS):
             return ()
-        return tuple(index for index, key in enumerate(keys) if not self._import([key]))
+        return tuple(
+            index for index, key in enumerate(keys) if not self._import([key], _IMPORT_SECONDS)
+        )
 
-    def _import(self, keys: Sequence[bytes]) -> bool:
+    def _import(self, keys: Sequence[bytes], seconds: float) -> bool:
         paths = []
         for index, key in enumerate(keys):
             path = self._home / f"import-{index}"
             path.write_bytes(key)
             paths.append(path)
-        done = self._run("--import-options", "no-import-local-sigs", "--import", *paths)
+        try:
+            done = self._run("--import", *paths, seconds=seconds)
+        except TimedOut:  # a key with thousands of parts: as good as a broken one
+            return False
+        finally:
+            for path in paths:
+                path.unlink()
         found = _words(done, "IMPORT_RES")
-        for path in paths:
-            path.unlink()
         return done.returncode == 0 and bool(found) and found[0] != "0"
 
     def listing(self) -> str:
@@ -92,10 +101,10 @@ class Keyring:
         """Return all keys armored, without the signatures of others."""
         return self._run("--armor", "--export-options", "export-minimal", "--export").stdout
 
-    def _run(self, *words: str | Path, stdin: bytes = b"") -> Completed:
+    def _run(self, *words: str | Path, stdin: bytes = b"", seconds: float = _SECONDS) -> Completed:
         status = () if "--export" in words else ("--status-fd=1",)
         argv = (self._gpg, "--homedir", self._home, *_FLAGS, *self._clock, *status, *words)
-        return run(argv, stdin=stdin, timeout=_SECONDS, check=False, env={"HOME": str(self._home)})
+        return run(argv, stdin=stdin, timeout=seconds, check=False, env={"HOME": str(self._home)})
 
 
 def _lines(done: Completed) -> tuple[str, ...]:

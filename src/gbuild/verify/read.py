@@ -16,6 +16,8 @@ MAX_SIGNATURE = 1 << 18
 MAX_SIGNERS = 1_000
 MAX_FILES = 1_000
 MAX_RELEASES = 20_000
+MAX_RELEASE = 256 << 20
+"""Bytes of all entries of a release together; the largest real release has 5 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +48,8 @@ def releases(root: Path) -> tuple[str, ...]:
         )
 
 
-def read_release(root: Path, release: str, *, name: str | None = None) -> tuple[Found, ...]:
-    """Read every entry of a release, in the order of signer and package.
+def read_release(root: Path, release: str, *, name: str | None = None) -> Iterator[Found]:
+    """Yield every entry of a release, in the order of signer and package.
 
     Args:
         root: the tree; it holds ``<release>/<signer>/``.
@@ -55,10 +57,16 @@ def read_release(root: Path, release: str, *, name: str | None = None) -> tuple[
         name: only this package's entries.
 
     Raises:
-        Refused: the release folder does not exist or is a symbolic link.
+        Refused: the release folder does not exist or is a symbolic link, or holds more signers
+            or bytes than any honest one.
     """
+    left = MAX_RELEASE
     with opened(root) as tree, tree.enter(release) as folder:
-        return tuple(_signers(folder, name))
+        for found in _signers(folder, name):
+            left -= len(found.assertion or b"") + len(found.signature or b"")
+            if left < 0:
+                raise Refused(f"release {release} is larger than {MAX_RELEASE} bytes")
+            yield found
 
 
 def _signers(folder: Folder, name: str | None) -> Iterator[Found]:

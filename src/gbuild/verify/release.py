@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from gbuild.verify.claim import claim
 from gbuild.verify.judge import judge
 from gbuild.verify.keys import KeySource
 from gbuild.verify.policy import Policy
-from gbuild.verify.read import Found, read_release
+from gbuild.verify.read import read_release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,25 +55,18 @@ def verify_release(
     Raises:
         Refused: the release's folder does not exist or is a symbolic link.
     """
-    found = read_release(root, release, name=name)
-    return tuple(
-        judge(release, package, _claims(found, release, package, checker), policy=policy,
-              compare_to=compare_to)
-        for package in _packages(found, name)
-    )  # fmt: skip
-
-
-def _packages(found: Iterable[Found], name: str | None) -> tuple[str, ...]:
-    names = {each.name for each in found if each.name is not None}
-    return (name,) if name is not None else tuple(sorted(names)) or ("",)
-
-
-def _claims(
-    found: Iterable[Found], release: str, package: str, checker: Checker
-) -> Sequence[Claim]:
-    """Return the package's claims; a signer's unreadable folder spoils every package."""
-    return [
-        claim(each, release=release, check=checker)
-        for each in found
-        if each.name in (package, None)
+    claims = [
+        claim(found, release=release, check=checker)
+        for found in read_release(root, release, name=name)
     ]
+    return tuple(
+        judge(release, package, own, policy=policy, compare_to=compare_to)
+        for package, own in _by_package(claims, name)
+    )
+
+
+def _by_package(claims: Sequence[Claim], name: str | None) -> Iterator[tuple[str, Sequence[Claim]]]:
+    """Group claims by package; a signer's unreadable folder spoils every package."""
+    packages = sorted({each.name for each in claims if each.name}) or [""]
+    for package in [name] if name is not None else packages:
+        yield package, [each for each in claims if each.name in {package, ""}]

@@ -10,7 +10,11 @@ import pytest
 from gbuild.errors import UsageFailure
 from gbuild.host.foreign import Refused, opened
 from gbuild.verify import keys, read
-from gbuild.verify.read import Found, read_release
+from gbuild.verify.read import Found
+
+
+def read_release(root: Path, release: str, name: str | None = None) -> tuple[Found, ...]:
+    return tuple(read.read_release(root, release, name=name))
 
 
 @pytest.fixture
@@ -152,6 +156,16 @@ def test_too_many_names(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert problems(root) == {"alice": "more than 3 names in one folder", "bob": None}
     entry(root, "carol")
     with pytest.raises(Refused, match="more than 2"):
+        read_release(root, "1.0")
+
+
+def test_too_many_bytes_together(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "MAX_RELEASE", 40)
+    entry(root, "alice")
+    entry(root, "bob")
+    assert len(problems(root)) == 2
+    entry(root, "carol")
+    with pytest.raises(Refused, match="larger than 40 bytes"):
         read_release(root, "1.0")
 
 
