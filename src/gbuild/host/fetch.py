@@ -237,12 +237,8 @@ class _Download:
         if start and start == self._wanted.size:
             return  # everything came, but the process died before it was checked
         with get(url, start=start, settings=self._run.settings, stop=self._run.stop) as answer:
-            if not answer.outside:
+            if not answer.outside:  # else there is all of it, or something else: the hash tells
                 self._take(answer, partial)
-                return
-        partial.restart()
-        with get(url, settings=self._run.settings, stop=self._run.stop) as answer:
-            self._take(answer, partial)
 
     def _take(self, answer: Answer, partial: Partial) -> None:
         size = self._wanted.size

@@ -49,6 +49,7 @@ _CONFIGURATION = {
     "core.eol": "lf",
     "core.commitGraph": "false",
     "core.abbrev": "12",
+    "advice.graftFileDeprecated": "false",
     "credential.helper": "",
     "submodule.recurse": "false",
     "fetch.recurseSubmodules": "false",

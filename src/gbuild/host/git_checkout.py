@@ -66,7 +66,7 @@ def _repository(module: Module, git_dir: Path) -> None:
         )
     git = Git(git_dir=git_dir)
     updates = "".join(f"create {name} {oid}\n" for name, oid in module.refs)
-    git.run("update-ref", "--stdin", stdin=updates.encode())
+    git.run("update-ref", "--stdin", stdin=os.fsencode(updates))
     git.run("pack-refs", "--all", "--prune")
     shutil.rmtree(git_dir / "refs")  # folders of names such as a/b remain after packing
     for name in ("refs/heads", "refs/tags"):

@@ -6,9 +6,8 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
-from urllib.parse import urlsplit
 
-from gbuild.host.web import Broken, Refused, Settings, Stopped, shown
+from gbuild.host.web import Broken, Refused, Settings, Stopped, host_of, shown
 from gbuild.model.event import Event, Sink
 
 Result = TypeVar("Result")
@@ -54,14 +53,14 @@ class Rounds:
         """
         for number in range(self._settings.rounds):
             wait = 0.0
-            for url in sorted(self._alive, key=lambda one: urlsplit(one).netloc in self._slow):
+            for url in sorted(self._alive, key=lambda one: host_of(one) in self._slow):
                 try:
                     return attempt(url)
                 except Refused as error:
                     self._alive.remove(url)
                     self.reasons[url] = str(error)
                 except Broken as error:
-                    self._slow.add(urlsplit(url).netloc)
+                    self._slow.add(host_of(url))
                     self.reasons[url] = str(error)
                     wait = max(wait, error.wait)
             if not self._alive:

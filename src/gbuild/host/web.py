@@ -130,8 +130,14 @@ def _proxy(url: str) -> str:
 
 def shown(url: str) -> str:
     """Return a URL fit for a message: without user and password."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    head, separator, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return head + separator + host.rpartition("@")[2] + slash + path
+
+
+def host_of(url: str) -> str:
+    """Return what stands between ``://`` and the path, of any text."""
+    return url.partition("://")[2].partition("/")[0]
 
 
 @contextmanager
@@ -147,11 +153,13 @@ def get(url: str, *, start: int = 0, settings: Settings, stop: threading.Event) 
         with _network_errors():
             connection, response = _ask(_parts(url), start, settings, stop)
         try:
-            target = response.getheader("Location")
-            if response.status not in _REDIRECTS or target is None:
-                yield _answer(response, start)
+            with _network_errors():
+                target = _redirected(url, response)
+                answer = _answer(response, start) if target is None else None
+            if answer is not None:
+                yield answer
                 return
-            url = _redirected(url, target)
+            url = target or url
         finally:
             response.close()
             connection.close()
@@ -180,9 +188,12 @@ def _parts(url: str) -> SplitResult:
     return parts
 
 
-def _redirected(url: str, target: str) -> str:
-    """Follow ``Location``; the old address's user and password stay behind on another host."""
-    target = quote(target.encode("latin-1"), safe="!#$%&'()*+,/:;=?@[]~")
+def _redirected(url: str, response: HTTPResponse) -> str | None:
+    """Return where the answer leads; user and password stay behind when that is another host."""
+    location = response.getheader("Location")
+    if response.status not in _REDIRECTS or location is None:
+        return None
+    target = quote(location.encode("latin-1"), safe="!#$%&'()*+,/:;=?@[]~")
     new = urlsplit(urljoin(url, target))
     if new.scheme not in ("http", "https"):
         raise Refused(f"redirects to {new.scheme or 'something odd'}:, which is not followed")

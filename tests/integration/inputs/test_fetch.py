@@ -115,6 +115,24 @@ def test_a_complete_partial_needs_no_network(store: Store, site: Site) -> None:
     store.verified(SHA)
 
 
+def test_a_complete_partial_of_unknown_size_is_recognised(store: Store, site: Site) -> None:
+    partial(store, DATA)
+    get(store, site.serve("/a", DATA))
+    assert len(site.asked) == 1
+    store.verified(SHA)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "http:", "http://", "http://[::1", "http://a b/", "http://x:99999/", "http://x:y/", "//x",
+     "file://host/x", "file:x", "file:///%00", "http://127.0.0.1:1/\r\nX: y", "http://\u2603/"],
+)  # fmt: skip
+def test_odd_addresses_are_refused_and_told(store: Store, url: str) -> None:
+    with pytest.raises(Unavailable) as caught:
+        get(store, url, settings=Settings(rounds=1))
+    assert len(caught.value.details) == 1
+
+
 def test_a_wrong_content_range_is_not_believed(store: Store, site: Site) -> None:
     partial(store, DATA[:1000])
     lie = {"Content-Range": f"bytes 5-{len(DATA) - 1}/{len(DATA)}"}
@@ -289,6 +307,23 @@ def test_a_redirect_out_of_http_is_refused(store: Store, site: Site, target: str
     with pytest.raises(Unavailable) as caught:
         get(store, site.status("/start", 302, Location=target))
     assert "which is not followed" in caught.value.details[0]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Location": "http://[::1"},
+        {"Location": "http://x:port/"},
+        {"Location": "//"},
+        {"Content_Range": "bytes 0-1/" + "9" * 5000},
+        {"Content_Length": "-5"},
+        {"Transfer_Encoding": "chunked"},
+    ],
+)
+def test_nonsense_in_headers_is_no_crash(store: Store, site: Site, headers: dict[str, str]) -> None:
+    status = 302 if "Location" in headers else 206 if "Content_Range" in headers else 200
+    with pytest.raises(Unavailable):
+        get(store, site.status("/a", status, **headers))
 
 
 def test_credentials_stay_with_their_host_and_out_of_messages(

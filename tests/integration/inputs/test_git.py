@@ -199,6 +199,13 @@ def test_the_default_checkout_has_only_tags_of_its_history(bench: Bench) -> None
     ]
 
 
+def test_reference_names_need_not_be_utf8(bench: Bench) -> None:
+    odd = os.fsdecode(b"odd-\xe9")
+    bench.author.git("tag", odd)
+    folder = bench.checkout("v1.0")
+    assert f"refs/tags/{odd}" in os.fsdecode((folder / ".git/packed-refs").read_bytes())
+
+
 def test_moved_and_removed_tags_follow_the_remote(bench: Bench) -> None:
     bench.author.git("tag", "gone")
     bench.plan("gone")
