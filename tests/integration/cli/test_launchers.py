@@ -37,6 +37,23 @@ def clone(open_folder: Path) -> Path:
     return clone
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where the environments of an earlier test are kept (making one takes seconds)."""
+    return tmp_path_factory.mktemp("made") / ".venv"
+
+
+@pytest.fixture
+def ready(clone: Path, made: Path) -> Path:
+    """Return a clone that has its environment."""
+    if not made.exists():
+        told(clone)
+        shutil.copytree(clone / ".venv", made, symlinks=True)
+    else:
+        shutil.copytree(made, clone / ".venv", symlinks=True)
+    return clone
+
+
 def start(
     clone: Path,
     *,
@@ -76,54 +93,48 @@ def environments(clone: Path) -> list[str]:
 
 
 def test_made_once_by_whoever_comes_first(clone: Path) -> None:
-    ends = [finish(process) for process in [start(clone) for _ in range(3)]]
+    ends = [finish(process) for process in [start(clone, umask=0o077) for _ in range(3)]]
     assert [code for code, _, _ in ends] == [0, 0, 0]
     assert "".join(err for _, _, err in ends).count("making the Python environment") == 1
     code, out, err = finish(start(clone))
     assert (code, err) == (0, "")
     assert json.loads(out)["argv"] == ["gverify", "--help"]
     assert json.loads(out)["path"][0] == str(clone / "src")
+    for path in (clone / ".venv").rglob("*"):
+        assert path.stat().st_mode & 0o444 == 0o444, f"others cannot read {path}"
 
 
-def test_a_new_lock_gets_a_new_environment(clone: Path) -> None:
-    old = told(clone)["prefix"]
-    (clone / "requirements.lock").write_text(EMPTY_LOCK + "# newer\n")
-    new = told(clone)["prefix"]
+def test_a_new_lock_gets_a_new_environment(ready: Path) -> None:
+    old = told(ready)["prefix"]
+    (ready / "requirements.lock").write_text(EMPTY_LOCK + "# newer\n")
+    new = told(ready)["prefix"]
     assert old != new
-    assert len(environments(clone)) == 2
+    assert len(environments(ready)) == 2
 
 
-def test_one_that_was_interrupted_is_made_anew(clone: Path) -> None:
-    told(clone)
-    (name,) = environments(clone)
-    made = clone / ".venv" / name
-    (made / ".ready").unlink()
-    shutil.rmtree(made / "lib")
-    assert told(clone)["prefix"] == str(made)
-    assert (made / ".ready").exists()
+def test_one_that_was_interrupted_is_made_anew(ready: Path) -> None:
+    (name,) = environments(ready)
+    half = ready / ".venv" / name
+    (half / ".ready").unlink()
+    shutil.rmtree(half / "lib")
+    assert told(ready)["prefix"] == str(half)
+    assert (half / ".ready").exists()
 
 
-def test_foreign_modules_are_not_imported(clone: Path, tmp_path: Path) -> None:
+def test_foreign_modules_are_not_imported(ready: Path, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     trap.mkdir()
     for name in ("json", "importlib", "gbuild", "sitecustomize", "usercustomize"):
         (trap / f"{name}.py").write_text("raise SystemExit('imported from the trap')")
     env = {"PYTHONPATH": str(trap), "PYTHONHOME": str(trap), "PYTHONSTARTUP": str(trap / "json.py")}
-    assert str(trap) not in str(told(clone, cwd=trap, env=env)["path"])
+    assert str(trap) not in str(told(ready, cwd=trap, env=env)["path"])
 
 
-def test_a_link_to_a_launcher_works(clone: Path, tmp_path: Path) -> None:
-    told(clone)
+def test_a_link_to_a_launcher_works(ready: Path, tmp_path: Path) -> None:
     link = tmp_path / "somewhere"
-    link.symlink_to(clone / "bin/gverify")
+    link.symlink_to(ready / "bin/gverify")
     done = subprocess.run([link], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["argv"] == ["gverify"]
-
-
-def test_a_private_umask_does_not_lock_others_out(clone: Path) -> None:
-    told(clone, umask=0o077)
-    for path in (clone / ".venv").rglob("*"):
-        assert path.stat().st_mode & 0o444 == 0o444, path
 
 
 @pytest.mark.root
