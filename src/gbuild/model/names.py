@@ -108,8 +108,8 @@ DIRECTORY = _grammar(
 )
 FILE = _grammar(
     "file name",
-    r"[A-Za-z0-9_][A-Za-z0-9_.+~-]*",
-    "one file name of A-Z a-z 0-9 _ . + ~ - that starts with a letter, a digit or _",
+    r"[A-Za-z0-9_][A-Za-z0-9_.+~@-]*",
+    "one file name of A-Z a-z 0-9 _ . + ~ @ - that starts with a letter, a digit or _",
     200,
 )
 RELEASE = _grammar(

@@ -14,7 +14,15 @@ GOOD: tuple[tuple[Callable[[str], str], tuple[str, ...]], ...] = (
     (names.suite_name, ("bookworm", "bookworm-backports", "lucid", "v2.1")),
     (names.architecture_name, ("amd64", "linux64", "kfreebsd-amd64")),
     (names.directory_name, ("src", "tor-browser", "_x", "a.b", "libstdc++")),
-    (names.file_name, ("hello_2.10.orig.tar.xz", "a~rc1+dfsg.tar", "MacOSX10.11.sdk.tar.gz")),
+    (
+        names.file_name,
+        (
+            "hello_2.10.orig.tar.xz",
+            "a~rc1+dfsg.tar",
+            "MacOSX10.11.sdk.tar.gz",
+            "noscript@noscript.net.xpi",
+        ),
+    ),
     (names.release_name, ("0.18.5.1-linux", "v6.12.0_bookworm", "1.0~rc1", "a" * 40)),
     (
         names.signer_name,
@@ -104,15 +112,15 @@ def test_a_good_name_comes_back_unchanged(check: Callable[[str], str], name: str
     assert check(name) == name
 
 
-@pytest.mark.parametrize("trick", TRICKS)
 @pytest.mark.parametrize("check", [check for check, _ in GOOD])
-def test_no_grammar_lets_a_trick_pass(check: Callable[[str], str], trick: str) -> None:
-    with pytest.raises(NameInvalid) as caught:
-        check(trick)
-    shown = "".join((caught.value.brief, *caught.value.details))
-    assert shown.isascii()
-    assert shown.isprintable()
-    assert len(shown) < 400
+def test_no_grammar_lets_a_trick_pass(check: Callable[[str], str]) -> None:
+    for trick in TRICKS:
+        with pytest.raises(NameInvalid) as caught:
+            check(trick)
+        shown = "".join((caught.value.brief, *caught.value.details))
+        assert shown.isascii(), trick
+        assert shown.isprintable(), trick
+        assert len(shown) < 400
 
 
 @pytest.mark.parametrize(("check", "name"), [(check, name) for check, bad in BAD for name in bad])
