@@ -55,13 +55,24 @@ def glock() -> None:
     help="Accept archives that are older than before, frozen or no longer valid.",
 )
 @click.option(
+    "--without",
+    multiple=True,
+    metavar="SUITE[:ARCH]",
+    help="Leave a suite out, such as bookworm-security:i386 while its mirror is broken.",
+)
+@click.option(
     "--image/--no-image",
     default=True,
     help="Also make the images and record their hashes [default: yes].",
 )
 @shared_options(workspace=False)
 def resolve(
-    session: Session, descriptor: Path, output: Path | None, allow_older: bool, image: bool
+    session: Session,
+    descriptor: Path,
+    output: Path | None,
+    allow_older: bool,
+    without: tuple[str, ...],
+    image: bool,
 ) -> None:
     """Resolve DESCRIPTOR's packages and write its lock, proof and image hashes."""
     from gbuild.formats.lockfile import lock_digest
@@ -79,6 +90,7 @@ def resolve(
         sink=session.sink,
         previous=previous,
         allow_older=allow_older,
+        without=without,
     )
     write(path, lock, proof)
     if image:

@@ -125,7 +125,7 @@ def _run(
         )
     if done.returncode != 0:
         raise BackendFailure(
-            f"the image of {label} could not be made",
+            f"the image of {label} could not be made (status {done.returncode})",
             details=tuple(done.stderr.decode(errors="replace").splitlines()[-30:]),
         )
     found: dict[str, Any] = json.loads(done.stdout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from gbuild.errors import Untrusted, UsageFailure
@@ -16,21 +16,23 @@ from gbuild.image.archives import Freshness, Origin, State, index_text, obtain, 
 from gbuild.image.base import base_packages
 from gbuild.image.packages import find, names
 from gbuild.image.proof import Proof
+from gbuild.image.suites import suite
 from gbuild.model.descriptor import Descriptor, machine_architecture
 from gbuild.model.event import Event, Sink
 from gbuild.model.lock import Environment, Lock, Package
 
 
-def request(descriptor: Descriptor) -> tuple[str, ...]:
-    """Return what is asked of apt for a descriptor: base, packages, repositories' packages."""
-    extra = (name for one in descriptor.repositories for name in one.packages)
-    wanted = {*base_packages(descriptor.base), *descriptor.packages, *extra}
+def request(descriptor: Descriptor, name: str, arch: str) -> tuple[str, ...]:
+    """Return what is asked for an environment: base, packages, repositories' packages."""
+    extra = (package for one in descriptor.repositories for package in one.packages)
+    base = (*base_packages(descriptor.base), *suite(descriptor.distro, name, arch=arch).extra)
+    wanted = {*base, *descriptor.packages, *extra}
     return tuple(sorted(wanted))
 
 
 def environments(descriptor: Descriptor) -> tuple[tuple[str, str], ...]:
     """Return every (suite, machine architecture) once, in the descriptor's order."""
-    pairs = ((suite, machine_architecture(label)) for suite, label in descriptor.environments)
+    pairs = ((name, machine_architecture(label)) for name, label in descriptor.environments)
     return tuple(dict.fromkeys(pairs))
 
 
@@ -45,8 +47,8 @@ def misfits(lock: Lock, descriptor: Descriptor) -> tuple[str, ...]:
     The lock may hold more environments than the descriptor asks for.
     """
     found: list[str] = []
-    for suite, arch in environments(descriptor):
-        label = f"{suite}-{arch}"
+    for name, arch in environments(descriptor):
+        label = f"{name}-{arch}"
         locked = lock.environment(label)
         if locked is None:
             found.append(f"{label} is not locked")
@@ -57,11 +59,11 @@ def misfits(lock: Lock, descriptor: Descriptor) -> tuple[str, ...]:
             "foreign": foreign_architectures(descriptor, arch),
         }
         found += [
-            f"{label}: {name} is {getattr(locked, name)!r}, the descriptor says {value!r}"
-            for name, value in wanted.items()
-            if getattr(locked, name) != value
+            f"{label}: {key} is {getattr(locked, key)!r}, the descriptor says {value!r}"
+            for key, value in wanted.items()
+            if getattr(locked, key) != value
         ]
-        found += _request_misfits(label, set(locked.request), set(request(descriptor)))
+        found += _request_misfits(label, set(locked.request), set(request(descriptor, name, arch)))
     return tuple(found)
 
 
@@ -97,6 +99,7 @@ def lock_descriptor(
     sink: Sink,
     previous: Lock | None = None,
     allow_older: bool = False,
+    without: Collection[str] = (),
     now: float | None = None,
 ) -> tuple[Lock, Proof]:
     """Resolve every environment of a descriptor against the archives as they are now.
@@ -110,6 +113,8 @@ def lock_descriptor(
         previous: the lock to be replaced; its archive dates must not be undercut, and its image
             digests are kept for environments that come out the same.
         allow_older: accept archives that are older, frozen or past their Valid-Until.
+        without: suites to leave out though the distribution has them (``bookworm-security``, or
+            ``bookworm-security:i386`` for one architecture); the lock shows their absence.
         now: seconds since the epoch.
 
     Raises:
@@ -121,32 +126,49 @@ def lock_descriptor(
     moment = int(time.time() if now is None else now)
     made: list[Environment] = []
     inreleases: dict[str, bytes] = {}
-    for suite, arch in environments(descriptor):
-        label = f"{suite}-{arch}"
-        sink(Event("step", f"resolving {label}", {"job": label}))
-        sources = origins(descriptor, suite, arch, folder=folder, environment=environment)
-        foreign = foreign_architectures(descriptor, arch)
+    for name, arch in environments(descriptor):
+        sink(Event("step", f"resolving {name}-{arch}", {"job": f"{name}-{arch}"}))
+        every = origins(descriptor, name, arch, folder=folder, environment=environment)
         fresh = Freshness(now=moment, floors=_floors(previous), allow_older=allow_older)
-        states = _states(sources, (arch, *foreign), store, fresh, environment, sink)
-        packages = _solve(states, arch, foreign, request(descriptor), store, label)
-        made.append(
-            Environment(
-                suite=suite,
-                arch=arch,
-                distro=descriptor.distro,
-                request=request(descriptor),
-                archives=tuple(
-                    sorted((s.archive for s in states), key=lambda a: (a.name, a.suite))
-                ),
-                packages=packages,
-                base=descriptor.base,
-                foreign=foreign,
-            )
+        foreign = foreign_architectures(descriptor, arch)
+        states = _states(
+            _chosen(every, name, arch, without), (arch, *foreign), store, fresh, environment, sink
         )
+        made.append(_environment(descriptor, name, arch, states, store))
         for state in states:
             digest = state.archive.sha256
             inreleases[digest] = store.verified(digest).read_bytes()
     return Lock(environments=tuple(made), images=_kept(previous, made)), Proof(inreleases)
+
+
+def _environment(
+    descriptor: Descriptor, name: str, arch: str, states: Sequence[State], store: Store
+) -> Environment:
+    foreign = foreign_architectures(descriptor, arch)
+    wanted = request(descriptor, name, arch)
+    return Environment(
+        suite=name,
+        arch=arch,
+        distro=descriptor.distro,
+        request=wanted,
+        archives=tuple(sorted((s.archive for s in states), key=lambda a: (a.name, a.suite))),
+        packages=_solve(states, arch, foreign, wanted, store, f"{name}-{arch}"),
+        base=descriptor.base,
+        foreign=foreign,
+    )
+
+
+def _chosen(
+    every: Sequence[Origin], name: str, arch: str, without: Collection[str]
+) -> tuple[Origin, ...]:
+    """Leave out pockets that the person does not want; never the suite itself."""
+    if name in without or f"{name}:{arch}" in without:
+        raise UsageFailure(f"{name} is what the packages come from: it cannot be left out")
+    return tuple(
+        one
+        for one in every
+        if not {one.pocket.suite, f"{one.pocket.suite}:{arch}"}.intersection(without)
+    )
 
 
 def _states(

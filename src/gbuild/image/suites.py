@@ -37,6 +37,7 @@ class Suite:
 
     ``archived`` suites get no more updates: their age and the expiry of their keys say nothing.
     ``merged_usr``: /bin, /sbin and /lib are links; ``lib_links`` further such links on amd64.
+    ``extra`` packages belong to every image of the suite.
     """
 
     name: str
@@ -46,12 +47,15 @@ class Suite:
     archived: bool
     merged_usr: bool
     lib_links: tuple[str, ...]
+    extra: tuple[str, ...] = ()
 
 
 _DEBIAN_ARCHIVED = ("wheezy", "jessie", "stretch", "buster")
 _DEBIAN = ("bullseye", "bookworm", "trixie", "forky")
 _DEBIAN_OLD_SECURITY = ("wheezy", "jessie", "stretch", "buster")
 _DEBIAN_UNMERGED = ("wheezy", "jessie", "stretch", "buster")
+_DEBIAN_EXTRA = {"bookworm": ("usr-is-merged",)}
+"""bookworm's init-system-helpers would else pull in usrmerge, which converts and needs perl."""
 _DEBIAN_LIB_LINKS = ("bullseye", "bookworm")
 _UBUNTU_ARCHIVED = ("precise", "trusty", "xenial", "bionic", "focal", "plucky", "questing")
 _UBUNTU = ("jammy", "noble", "resolute")
@@ -134,6 +138,7 @@ def _debian(name: str) -> Suite:
         archived=archived,
         merged_usr=name not in _DEBIAN_UNMERGED,
         lib_links=("lib32", "lib64", "libx32") if name in _DEBIAN_LIB_LINKS else ("lib64",),
+        extra=_DEBIAN_EXTRA.get(name, ()),
     )
 
 

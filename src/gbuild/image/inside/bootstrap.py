@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,14 +23,14 @@ from gbuild.host.sandbox import kernel
 from gbuild.host.sandbox.confined import run_confined
 from gbuild.host.sandbox.layout import Bind, Directory, Layout
 from gbuild.image.inside.archive import Packer
-from gbuild.image.inside.debs import below, decompress_all, finish, lay_out
+from gbuild.image.inside.debs import below, decompress_all, finish, in_child, lay_out, wait_for
 
 _PLACES = ("/mnt", "/srv", "/opt", "/tmp")
 _POLICY = "/usr/sbin/policy-rc.d"
-_STATUS = "/var/lib/dpkg/status"
 _FAILED = 1
 _SCRUBBED = (
     "/.debs",
+    "/.locales",
     _POLICY,
     "/etc/.pwd.lock",
     "/etc/group-",
@@ -58,7 +59,18 @@ _SCRUBBED = (
 """What two runs would leave with different bytes, or what belongs to one machine only."""
 
 _EMPTIED = ("/run", "/tmp", "/var/tmp")
+_STATUS = "/var/lib/dpkg/status"
+_PREFIX = "/.locales"
+_ARCHIVE = "/usr/lib/locale/locale-archive"
+_FOLDERS = (
+    "/.debs",
+    "/etc/ssh",
+    "/var/lib/dpkg/info",
+    "/var/lib/dpkg/updates",
+    f"{_PREFIX}/usr/lib/locale",
+)
 _HOST_KEYS = ("/etc/ssh", "ssh_host_")
+_HOST_KEY_KINDS = ("dsa", "ecdsa", "ed25519", "rsa")
 _FILES = {
     "/etc/fstab": b"",
     "/etc/hostname": b"localhost\n",
@@ -92,16 +104,16 @@ class _Bootstrap:
 
     def run(self, out: int) -> int:
         plan = self._plan
-        finish(self._decompress(plan["first"]))
+        workers = self._decompress([*plan["first"], *plan["rest"]])
+        wait_for([f"{self._debs}/{name}" for _, name in plan["first"]], workers)
         self._lap("first packages decompressed")
         with ExitStack() as stack:  # opened here: the child's root has no way to them
             names = [f"{self._debs}/{name}" for _, name in plan["first"]]
             first = [stack.enter_context(open(name, "rb")) for name in names]
             finish([below(self._tree, lambda: self._skeleton(first))])
         self._lap("first packages laid out")
-        rest = self._decompress(plan["rest"])
         done = self._install()
-        finish(rest)
+        finish(workers)
         self._lap("first packages configured")
         done = done and self._install_rest()
         if not done:
@@ -132,7 +144,7 @@ class _Bootstrap:
             os.symlink(f"usr/{name}", f"/{name}")
         for deb in debs:
             lay_out(deb)
-        for folder in ("/.debs", "/var/lib/dpkg/info", "/var/lib/dpkg/updates"):
+        for folder in _FOLDERS:
             os.makedirs(folder, exist_ok=True)
         files = {**_FILES, _STATUS: b"", "/var/lib/dpkg/available": b""}
         if self._plan["foreign"]:
@@ -140,6 +152,8 @@ class _Bootstrap:
             files["/var/lib/dpkg/arch"] = "".join(f"{n}\n" for n in names).encode()
         for path, data in files.items():
             _write(path, data)
+        for kind in _HOST_KEY_KINDS:  # empty ones: no time is spent on keys that nobody may use
+            _write(f"{_HOST_KEYS[0]}/{_HOST_KEYS[1]}{kind}_key", b"", 0o600)
         _write(_POLICY, b"#!/bin/sh\nexit 101\n", 0o755)
 
     def _install(self) -> bool:
@@ -153,20 +167,32 @@ class _Bootstrap:
         rest = self._paths(self._plan["rest"])
         done = not rest or self._dpkg("--force-depends", "--unpack", *rest)
         self._lap("the others unpacked")
+        names = self._plan["locales"]
+        locales = [in_child(partial(self._locale, name)) for name in names]
         done = done and self._dpkg("--configure", "--pending")
         self._lap("the others configured")
-        for locale in self._plan["locales"]:
-            done = done and self._locale(locale)
+        finish(locales)
+        finish([below(self._tree, self._settle_locales)])
         self._lap("locales made")
         return done
 
-    def _locale(self, locale: str) -> bool:
-        """Make one locale as locale-gen does, whatever a suite's locale-gen reads."""
+    def _locale(self, locale: str) -> None:
+        """Make one locale as locale-gen does, beside the packages that are being configured.
+
+        It is made below another prefix: the package locales removes an archive that its own
+        configuration does not ask for.
+        """
         name, _, charset = locale.partition(".")
-        aliases = "/usr/share/locale/locale.alias"
-        words = ("-i", name, "-c", "-f", charset, "-A", aliases, locale)
-        finish([below(self._tree, lambda: _append("/etc/locale.gen", f"{locale} {charset}\n"))])
-        return self._confined("localedef", *words) == 0
+        words = ("-i", name, "-c", "-f", charset, "-A", "/usr/share/locale/locale.alias")
+        if self._confined("localedef", "--prefix", _PREFIX, *words, locale) != 0:
+            raise ChildProcessError(f"the locale {locale} could not be made")
+
+    def _settle_locales(self) -> None:
+        for locale in self._plan["locales"]:
+            _append("/etc/locale.gen", f"{locale} {locale.partition('.')[2]}\n")
+            _remove(_ARCHIVE)
+            os.rename(_PREFIX + _ARCHIVE, _ARCHIVE)
+        _remove(_PREFIX)
 
     def _paths(self, debs: Sequence[Sequence[str]]) -> list[str]:
         return [f"/.debs/{name}" for _, name in debs]

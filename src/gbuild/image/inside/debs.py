@@ -8,6 +8,7 @@ import shutil
 import subprocess  # noqa: TID251 - standard library only in here
 import sys
 import tarfile
+import time
 import traceback
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -40,6 +41,16 @@ def finish(children: Sequence[int]) -> None:
     failed = [child for child in children if os.waitpid(child, 0)[1] != 0]
     if failed:
         raise ChildProcessError("a step of the image failed; its traceback is above")
+
+
+def wait_for(paths: Sequence[str], children: Sequence[int]) -> None:
+    """Wait until every path exists; a child that failed first is an error."""
+    for path in paths:
+        while not os.path.exists(path):
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is not None and ended.si_pid in children and ended.si_status:
+                finish([ended.si_pid])
+            time.sleep(0.005)
 
 
 def below(root: str, work: Callable[[], None]) -> int:
