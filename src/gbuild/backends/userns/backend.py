@@ -171,8 +171,9 @@ class UsernsBackend(Backend):
         gaps = held.gaps
         if spec.scratch == "disk":
             gaps = (*gaps, "disk: unlimited")
-        for gap in gaps:
-            self._sink(Event("warning", f"this host cannot hold a limit of the target: {gap}"))
+        if gaps:
+            text = f"limits that this host cannot hold for the target: {'; '.join(gaps)}"
+            self._sink(Event("warning", text))
 
 
 _NOTES = 256 << 20

@@ -75,7 +75,10 @@ def _say(limits: Limits, missing: frozenset[str]) -> tuple[Mapping[str, str], tu
             text = instead[controller].format(value)
             gaps.append(f"{name}: {text}")
         facts[name] = text
-    facts["open_files"] = str(limits.open_files or "unlimited")
+    ceiling = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    wished = ceiling if limits.open_files is None else limits.open_files
+    most = wished if ceiling == _UNLIMITED else min(wished, ceiling)
+    facts["open_files"] = "unlimited" if most == _UNLIMITED else str(most)
     return facts, tuple(gaps)
 
 

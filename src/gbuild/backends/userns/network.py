@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from gbuild.errors import BackendFailure
+from gbuild.errors import BackendFailure, HostFailure
 from gbuild.host import sandbox
 from gbuild.host.process import which
 
@@ -23,6 +23,7 @@ _SOURCES = str(Path(sandbox.__file__).parents[3])
 _GUARD = (
     "import sys; sys.path.append(sys.argv[1]);from gbuild.host.sandbox.guard import main; main()"
 )
+_TUNNEL = "/dev/net/tun"
 _PATIENCE = 10.0
 
 
@@ -30,6 +31,13 @@ def interfaces(pid: int) -> frozenset[str]:
     """Return the network interfaces that a process sees."""
     lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]
     return frozenset(line.partition(":")[0].strip() for line in lines)
+
+
+def tunnel_mend() -> str | None:
+    """Return the command that makes tunnel interfaces possible, or None if they are."""
+    if not os.path.exists(_TUNNEL):
+        return "sudo modprobe tun"
+    return None if os.access(_TUNNEL, os.R_OK | os.W_OK) else f"sudo chmod 0666 {_TUNNEL}"
 
 
 def resolver(places: tuple[Path, ...] = ()) -> tuple[str, tuple[str, ...]]:
@@ -65,10 +73,13 @@ class Uplink:
 
         Raises:
             MissingTool: pasta is not installed.
+            HostFailure: this person may not make tunnel interfaces.
             BackendFailure: it ended or was not ready in time.
         """
         self._pid = pid
         pasta = str(which("pasta", package="passt"))
+        if (mend := tunnel_mend()) is not None:
+            raise HostFailure(f"{_TUNNEL} cannot be used: no network for targets", hint=mend)
         user = ("--runas", "0") if os.geteuid() == 0 else ()  # else nobody, who may not enter
         with tempfile.TemporaryDirectory(prefix="gbuild-") as folder:
             ready = Path(folder) / "pid"

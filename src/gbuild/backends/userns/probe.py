@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gbuild.backends.userns import limits
+from gbuild.backends.userns.network import tunnel_mend
 from gbuild.errors import GbuildError, HostFailure
 from gbuild.host import cgroup
 from gbuild.host.idmap import current
@@ -159,9 +160,11 @@ def inside_container() -> str:
 
 def pasta() -> Finding:
     """Needed only by builds that ask for the network."""
+    detail = "only builds with network: full need it"
     if shutil.which("pasta") is None:
-        detail = "only for builds with network: full"
         return Finding("network (pasta)", "limited", detail, "sudo apt-get install passt")
+    if (mend := tunnel_mend()) is not None:
+        return Finding("network (pasta)", "limited", f"/dev/net/tun is closed; {detail}", mend)
     return Finding("network (pasta)", "ok", "for builds with network: full")
 
 

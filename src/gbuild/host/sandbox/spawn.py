@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ _START = (
 """The path of the sources comes over the socket: the inside can read the first process's argv."""
 _LINE = 4096
 _STEP_TIMEOUT = 60.0
+_END_TIMEOUT = 10.0
 
 
 class Launcher:
@@ -91,8 +93,12 @@ class Launcher:
     def end(self) -> int:
         """End everything and return the launcher's status; a second call does nothing more."""
         self.control.close()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
         try:
-            return self.process.wait(timeout=10)
+            return self.process.wait(timeout=_END_TIMEOUT)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()
