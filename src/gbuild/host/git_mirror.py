@@ -39,6 +39,20 @@ _OPTIONS = (
 )
 _ATTEMPTS = 3
 _MANY_PACKS = 40
+_ASKS_FOR_AN_ACCOUNT = "could not read Username"
+# of git's messages, which are English here
+_FINAL_WORDS = (
+    _ASKS_FOR_AN_ACCOUNT,
+    "not our ref",
+    "find remote ref",
+    "not found",
+    "not exported",
+    "Permission denied",
+    "Host key verification failed",
+    "fsck error",
+    "certificate",
+    "transport '",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,18 +179,31 @@ class Mirror:
         for attempt in range(_ATTEMPTS):
             try:
                 watch(git, words, item=shown(self.url), sink=access.sink, idle=access.idle)
-            except (ToolFailed, TimedOut) as error:
-                if attempt + 1 == _ATTEMPTS or self.local:
+            except TimedOut as error:
+                raise Unavailable(
+                    f"cannot fetch from {shown(self.url)}", details=(error.brief,)
+                ) from error
+            except ToolFailed as error:
+                if self.local or _is_final(error) or attempt + 1 == _ATTEMPTS:
                     raise self._unavailable(error) from error
                 time.sleep(access.delay * 2**attempt)
             else:
                 return
 
-    def _unavailable(self, error: ToolFailed | TimedOut) -> Unavailable:
+    def _unavailable(self, error: ToolFailed) -> Unavailable:
+        secret = any(_ASKS_FOR_AN_ACCOUNT in line for line in error.details)
         return Unavailable(
             f"cannot fetch from {shown(self.url)}",
-            details=error.details[1:] if isinstance(error, ToolFailed) else (error.brief,),
+            details=error.details[1:],
+            hint="it is private or not there: try an ssh address, or a clone of yours, with --url"
+            if secret
+            else None,
         )
+
+
+def _is_final(error: ToolFailed) -> bool:
+    """Say whether the remote answered, and trying again would only bring the same answer."""
+    return any(word in line for line in error.details[1:] for word in _FINAL_WORDS)
 
 
 def kept_as(name: str) -> str:

@@ -25,7 +25,7 @@ from gbuild.host.web import Settings
 from gbuild.model.event import Event
 
 from .author import Author
-from .conftest import Site
+from .conftest import Site, send
 
 pytestmark = pytest.mark.integration
 
@@ -109,6 +109,29 @@ def test_old_style_http_works_as_well(
             # git asks with and without this
             site.serve(f"/old/{path.relative_to(top)}?service=git-upload-pack", path.read_bytes())
     assert plan(store, f"{site.base}/old").commit == hello.head
+
+
+def test_a_private_repository_is_told_as_such_without_a_question(store: Store, site: Site) -> None:
+    path = "/x/info/refs?service=git-upload-pack"
+    site.status(path, 401, WWW_Authenticate='Basic realm="x"')
+    with pytest.raises(Unavailable) as caught:
+        plan(store, f"{site.base}/x", delay=100.0)
+    assert "private or not there" in (caught.value.hint or "")
+    assert all(asked.startswith("/x/") for asked, _ in site.asked)
+
+
+def test_a_server_in_trouble_is_asked_again(
+    store: Store, smart_url: str, hello: Author, site: Site
+) -> None:
+    path = "/git/hello/info/refs?service=git-upload-pack"
+    answer = site.prefixes["/git/"]
+
+    def once(request: BaseHTTPRequestHandler) -> None:
+        site.routes[path] = answer
+        send(request, 502, b"")
+
+    site.routes[path] = once
+    assert plan(store, f"{smart_url}/hello").commit == hello.head
 
 
 @pytest.mark.parametrize("target", ["file:///etc/", "git://127.0.0.1:1/x", "ext::touch%20x"])
