@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,9 @@ from gbuild.host.process import Completed, run, which
 
 _LISTING = ("--with-colons", "--fixed-list-mode", "--list-keys")
 _SECONDS = 60.0
-_IMPORT_SECONDS = 15.0
-"""For one key file after all of them together took too long."""
+_FILE_SECONDS = 10.0
+_FILES_SECONDS = 60.0
+"""For one key file, and for all one by one, after all at once took too long."""
 _FLAGS = (
     "--no-options",
     "--batch",
@@ -61,11 +63,16 @@ class Keyring:
         """
         if not keys or self._import(keys, _SECONDS):
             return ()
+        end = time.monotonic() + _FILES_SECONDS
         return tuple(
-            index for index, key in enumerate(keys) if not self._import([key], _IMPORT_SECONDS)
+            index
+            for index, key in enumerate(keys)
+            if not self._import([key], min(_FILE_SECONDS, end - time.monotonic()))
         )
 
     def _import(self, keys: Sequence[bytes], seconds: float) -> bool:
+        if seconds <= 0:
+            return False
         paths = []
         for index, key in enumerate(keys):
             path = self._home / f"import-{index}"

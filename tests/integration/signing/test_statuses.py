@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gbuild.formats.report import write_report
+from gbuild.host import keyring
 from gbuild.host.keyring import Keyring
 from gbuild.model.manifest import Report
 from gbuild.model.verdict import Outcome, ReleaseVerdict, Signature, Status
@@ -48,10 +50,10 @@ def put(root: Path, signer: str, signature: bytes | None, document: bytes = DOCU
 def verify(root: Path, *keys: bytes, at: str | None = None, problems: int = 0) -> ReleaseVerdict:
     moment = int(datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()) if at else None
     files = tuple(KeyFile(label=f"{n}.asc", data=key) for n, key in enumerate(keys))
-    with Keyring(at=moment) as keyring:
-        assert len(fill(keyring, KeySource(files=files))) == problems
+    with Keyring(at=moment) as ring:
+        assert len(fill(ring, KeySource(files=files))) == problems
         (verdict,) = verify_release(
-            root, "1.0", name="hello", checker=Checker.of(keyring), policy=default_policy()
+            root, "1.0", name="hello", checker=Checker.of(ring), policy=default_policy()
         )
     return verdict
 
@@ -244,14 +246,44 @@ def test_a_secret_key_in_a_key_file_is_of_no_use(alice: Person, tmp_path: Path) 
     key = alice.make("Alice <alice@example.org>")
     secret = alice.gpg("--armor", "--export-secret-keys", key)
     put(tmp_path, "alice", alice.sign(DOCUMENT, key))
-    with Keyring() as keyring:
-        keyring.add([secret])
-        assert "sec:" not in keyring.listing()
+    with Keyring() as ring:
+        ring.add([secret])
+        assert "sec:" not in ring.listing()
 
 
 def test_nothing_is_left_of_the_temporary_keyring(alice: Person, tmp_path: Path) -> None:
-    with Keyring() as keyring:
-        keyring.add([alice.export(alice.make("Alice <alice@example.org>"))])
-        home = keyring._home
+    with Keyring() as ring:
+        ring.add([alice.export(alice.make("Alice <alice@example.org>"))])
+        home = ring._home
         assert not list(home.glob("S.*")), "an agent was started"
     assert not home.exists()
+
+
+def test_a_key_file_that_keeps_gpg_busy_is_skipped(
+    alice: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = alice.make("Alice <alice@example.org>")
+    alice.gpg("--quick-add-key", key, "ed25519", "sign", "never")
+    put(tmp_path, "alice", alice.sign(DOCUMENT, key))
+    good = alice.export()
+    monkeypatch.setattr(keyring, "_SECONDS", 5.0)
+    monkeypatch.setattr(keyring, "_FILE_SECONDS", 3.0)
+    verdict = verify(
+        tmp_path, with_bogus_subkeys(alice.gpg("--export", key), 2000), good, problems=1
+    )
+    assert only(verdict)[0] is Status.GOOD
+
+
+def with_bogus_subkeys(key: bytes, count: int) -> bytes:
+    """Repeat the last subkey and its binding signature, with another public point each time."""
+    packets = []
+    position = 0
+    while position < len(key):
+        size = 2 + key[position + 1] if not key[position] & 1 else 3 + int.from_bytes(
+            key[position + 1 : position + 3], "big"
+        )  # fmt: skip
+        packets.append(key[position : position + size])
+        position += size
+    *rest, subkey, binding = packets
+    changed = (subkey[:-20] + os.urandom(20) + binding for _ in range(count))
+    return b"".join([*rest, *changed])
