@@ -7,9 +7,10 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,11 +27,11 @@ from gbuild.target.shell import Target
 
 PROGRAMS = Path(__file__).parent / "programs"
 
-_TOOLS = (
-    "bash sh cat chmod chown cp dd df env false head hostname id ln ls mkdir mknod mount mv nohup"
-    " nproc ps readlink rm rmdir setsid sleep stat su sync tail test timeout touch true tty"
-    " uname unshare wc"
-).split()
+_SHELL = ("bash", "sh", "env", "false", "test", "timeout", "true", "id", "nproc", "tty", "uname")
+_FILES = ("cat", "chmod", "chown", "cp", "dd", "df", "head", "ln", "ls", "mkdir", "mknod", "mv")
+_MORE = ("readlink", "rm", "rmdir", "stat", "sync", "tail", "touch", "wc", "sleep", "nohup")
+_SYSTEM = ("hostname", "mount", "ps", "setsid", "su", "unshare")
+_TOOLS = (*_SHELL, *_FILES, *_MORE, *_SYSTEM)
 _ACCOUNTS = {
     "etc/passwd": "root:x:0:0::/root:/bin/bash\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n",
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
@@ -40,6 +41,7 @@ _FOLDERS = ("etc", "home", "proc", "root", "run", "sys", "tmp", "var", "dev", "u
 _LIMITS = Limits(memory=1 << 30, disk=256 << 20, inodes=20_000, processes=400)
 
 StartTarget = Callable[..., Machine]
+Trusted = Callable[..., Completed]
 
 
 @pytest.fixture(scope="session")
@@ -103,12 +105,11 @@ def own_tree(archive: Path, idmap: IdMap, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def trusted(idmap: IdMap) -> Callable[..., Completed]:
+def trusted(idmap: IdMap) -> Trusted:
     """Run one of the ``programs``: ``trusted(name, *args, folders=...)``."""
 
-    def call(name: str, *args: str, folders: tuple[Path, ...] = (), **more: object) -> Completed:
-        run = partial(run_trusted, **more)
-        return run(idmap, PROGRAMS / f"{name}.py", args, folders=folders)
+    def call(name: str, *args: str, folders: tuple[Path, ...] = ()) -> Completed:
+        return run_trusted(idmap, PROGRAMS / f"{name}.py", args, folders=folders)
 
     return call
 
@@ -138,14 +139,14 @@ def make_backend(store: Store, tree: Path, events: list[Event]) -> UsernsBackend
     )
 
 
-def spec(name: str = "test", **more: object) -> TargetSpec:
+def spec(name: str = "test", **changes: Any) -> TargetSpec:
     """Make a spec with small limits."""
     environment = Environment(
         suite="none", arch="amd64", distro="debian", request=(), archives=(), packages=()
     )
     image = Image(key="k", sha256="0" * 64, recipe=0, environment=environment, tar=Path("none"))
-    make = partial(TargetSpec, **{"limits": _LIMITS, **more})
-    return make(name=name, image=image, user="debian")
+    plain = TargetSpec(name=name, image=image, user="debian", limits=_LIMITS)
+    return replace(plain, **changes)
 
 
 @pytest.fixture

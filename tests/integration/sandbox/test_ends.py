@@ -30,7 +30,7 @@ def _family(machine: Machine) -> set[int]:
 
 
 def _gone(pids: set[int]) -> bool:
-    return not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
 def _mounts() -> int:
@@ -150,7 +150,7 @@ def test_a_failed_start_leaves_nothing(backend: UsernsBackend) -> None:
 
 def test_many_starts_grow_nothing(backend: UsernsBackend) -> None:
     def footprint() -> tuple[int, int, int]:
-        return len(descendants(os.getpid())), _mounts(), len(os.listdir("/proc/self/fd"))
+        return len(descendants(os.getpid())), _mounts(), len(list(Path("/proc/self/fd").iterdir()))
 
     backend.start(spec()).stop()
     before = footprint()

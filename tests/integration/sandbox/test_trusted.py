@@ -85,7 +85,7 @@ def test_killing_the_caller_leaves_nothing(idmap: IdMap) -> None:
         assert len(family) == 3  # the launcher, the program and its grandchild
         caller.kill()
         caller.wait()
-        assert until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in family))
+        assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family))
     assert idmap.label
 
 

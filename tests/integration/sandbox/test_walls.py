@@ -5,15 +5,17 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from gbuild.backends.userns.backend import UsernsBackend
+from gbuild.errors import BackendFailure
 from gbuild.host.store import Store
 from gbuild.target.backend import Machine
 
-from .conftest import StartTarget, make_backend, out, sh, spec
+from .conftest import StartTarget, Trusted, make_backend, out, sh, spec
 
 _CANARY = "canary-7c1f"
 _EVERYTHING = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'"
@@ -179,9 +181,9 @@ def test_a_link_in_an_image_leads_nowhere(
     store: Store,
     own_tree: Path,
     tmp_path: Path,
-    trusted,
+    trusted: Trusted,
     place: str,
-    target: str,  # noqa: ANN001
+    target: str,
 ) -> None:
     victim = tmp_path / "victim"
     victim.mkdir(mode=0o777)
@@ -191,10 +193,8 @@ def test_a_link_in_an_image_leads_nowhere(
     link = target.format(victim=victim)
     assert trusted("symlink", str(own_tree / place), link, folders=(own_tree,)).returncode == 0
     backend = make_backend(store, own_tree, [])
-    try:
+    with suppress(BackendFailure):  # to refuse is as good as to work; what counts follows
         backend.start(spec()).stop()
-    except Exception as error:  # noqa: BLE001 - refusing is as good as working; what counts follows
-        assert type(error).__name__ == "BackendFailure"
     assert sorted(p.name for p in victim.iterdir()) == ["passwd"]
     assert (victim / "passwd").read_text() == "mine\n"
 
@@ -202,7 +202,7 @@ def test_a_link_in_an_image_leads_nowhere(
 def test_hosts_file_behind_a_link_is_replaced_not_followed(
     store: Store,
     own_tree: Path,
-    trusted,  # noqa: ANN001
+    trusted: Trusted,
 ) -> None:
     done = trusted("symlink", str(own_tree / "etc/hosts"), "/etc/passwd", folders=(own_tree,))
     assert done.returncode == 0

@@ -67,8 +67,9 @@ class UsernsBackend(Backend):
 
     def prepare(self, image: Image) -> None:
         """Unpack the image into the store."""
-        with self._tree(image, current(self._environment)):
-            pass
+        if self._trees is None:
+            idmap = current(self._environment)
+            unpacked.prepare(image, store=self._store, idmap=idmap, sink=self._sink)
 
     def start(self, spec: TargetSpec) -> Machine:
         """Start a target that ends with this process."""

@@ -1,15 +1,14 @@
 """Remove everything below argv[0]."""
 
-import os
 import shutil
+from pathlib import Path
 
 
 def main(argv: list[str]) -> int:
     """Keep the folder itself."""
-    for name in os.listdir(argv[0]):
-        path = os.path.join(argv[0], name)
-        if os.path.isdir(path) and not os.path.islink(path):
+    for path in Path(argv[0]).iterdir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            os.unlink(path)
+            path.unlink()
     return 0

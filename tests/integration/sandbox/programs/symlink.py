@@ -1,15 +1,15 @@
 """Replace argv[0] by a symbolic link to argv[1]."""
 
-import os
 import shutil
+from pathlib import Path
 
 
 def main(argv: list[str]) -> int:
     """Remove what is there first, whatever it is."""
-    place, target = argv
-    if os.path.isdir(place) and not os.path.islink(place):
+    place = Path(argv[0])
+    if place.is_dir() and not place.is_symlink():
         shutil.rmtree(place)
-    elif os.path.lexists(place):
-        os.unlink(place)
-    os.symlink(target, place)
+    else:
+        place.unlink(missing_ok=True)
+    place.symlink_to(argv[1])
     return 0
