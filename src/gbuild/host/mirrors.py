@@ -161,8 +161,15 @@ def _addresses(uri: str, root: Path) -> Iterator[str]:
                 yield from _addresses(words[0], root)
     elif scheme in ("copy", "file"):
         yield "file://" + _slash(rest)
-    elif scheme in _SCHEMES and "$(" not in uri:
+    elif scheme in _SCHEMES and "$(" not in uri and _is_address(uri):
         yield uri.rstrip("/")
+
+
+def _is_address(uri: str) -> bool:
+    try:
+        return bool(urlsplit(uri).hostname)
+    except ValueError:
+        return False
 
 
 def _slash(path: str) -> str:
@@ -176,5 +183,5 @@ def _variable(name: str) -> str:
 def _text(path: Path) -> str:
     try:
         return os.fsdecode(path.read_bytes())
-    except OSError:
+    except (OSError, ValueError):  # not there, not to be read, or no name of a file
         return ""

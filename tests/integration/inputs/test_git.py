@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import pytest
 
 from gbuild.errors import GbuildError, NameInvalid, Unavailable, UsageFailure
 from gbuild.host import git_checkout, git_place
+from gbuild.host.files import write_atomically
 from gbuild.host.git_mirror import Access
 from gbuild.host.git_plan import Module, Planner
 from gbuild.host.store import Store
@@ -629,6 +631,40 @@ def test_what_is_not_ours_is_left_alone(bench: Bench, tmp_path: Path, kind: str)
     assert "left alone" in caught.value.brief
     assert "--url hello=" in (caught.value.hint or "")
     assert target.lstat().st_ino == before.st_ino
+
+
+class Killed(BaseException):
+    """Stands for a power cut: nothing catches it."""
+
+
+@pytest.mark.parametrize("step", range(9))
+def test_killed_at_any_step_of_a_swap_the_next_run_goes_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    folder = bench.checkout("v1.0")
+    bench.author.commit({"two.c": ""})
+    module = bench.plan("main")
+    steps = itertools.count()
+
+    def dying(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*words: Any, **options: Any) -> Any:
+            if next(steps) == step:
+                raise Killed
+            return real(*words, **options)
+
+        return call
+
+    with monkeypatch.context() as patched:
+        patched.setattr(git_checkout, "build", dying(git_checkout.build))
+        patched.setattr("gbuild.host.git_place.seal", dying(seal))
+        patched.setattr("gbuild.host.git_place.write_atomically", dying(write_atomically))
+        patched.setattr(Path, "rename", dying(Path.rename))
+        patched.setattr(shutil, "rmtree", dying(shutil.rmtree))
+        with pytest.raises(Killed):
+            git_place.place(module, bench.inputs, "hello")
+    git_place.place(module, bench.inputs, "hello")
+    assert "two.c" in files(folder)
+    assert [path.name for path in (bench.inputs / ".gbuild").iterdir()] == ["hello.json"]
 
 
 def test_killed_between_the_two_renames_the_next_run_goes_on(bench: Bench) -> None:

@@ -194,6 +194,12 @@ class tls_server:  # noqa: N801 - reads as a function
         self.thread.join()
 
 
+def test_ssh_asks_no_questions(store: Store) -> None:
+    with pytest.raises(Unavailable) as caught:
+        plan(store, "ssh://nobody@127.0.0.1:1/x")
+    assert "refused" in " ".join(caught.value.details)
+
+
 @pytest.fixture
 def silent() -> Iterator[tuple[str, threading.Event]]:
     """Run a server that takes connections and never says a word."""
