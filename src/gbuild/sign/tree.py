@@ -54,9 +54,12 @@ def present(place: Place) -> Present:
     """Read what is there.
 
     Raises:
-        UsageFailure: a part of the path is a symbolic link, or another signer's folder differs
-            from this one only in case.
+        UsageFailure: a part of the path is a symbolic link, another signer's folder differs
+            from this one only in case, or the names are those of a key folder.
     """
+    for name in (place.release, place.root.name):
+        if name in sigs_layout.KEY_FOLDERS:
+            raise UsageFailure(f"{name} is where a tree keeps its keys", hint="use another name")
     for path in (place.root / place.release, place.folder, place.assertion, place.signature):
         if path.is_symlink():
             raise UsageFailure(f"{path} is a symbolic link", hint="remove it")

@@ -103,3 +103,10 @@ def test_a_neighbour_that_differs_only_in_case_is_refused(place: Place) -> None:
     (place.root / "1.0" / "Alice").mkdir(parents=True)
     with pytest.raises(UsageFailure, match="only in case"):
         present(place)
+
+
+@pytest.mark.parametrize(("root", "release"), [("sigs", "keys"), ("sigs/builder-keys", "1.0")])
+def test_a_key_folder_is_no_release_and_no_package(tmp_path: Path, root: str, release: str) -> None:
+    place = Place(root=tmp_path / root, release=release, signer="alice", name="hello")
+    with pytest.raises(UsageFailure, match="keeps its keys"):
+        present(place)
