@@ -66,11 +66,13 @@ def _image(
     label: tuple[str, str],
     offline: bool,
 ) -> Image:
+    result = Workspace(workspace).result
+    result.mkdir(parents=True, exist_ok=True)
     found = find_lock(
         descriptor,
         path,
         BuildOptions(offline=offline),
-        result=Workspace(workspace).result,
+        result=result,
         store=parts.store,
         sink=parts.sink,
         environment=parts.environment,
@@ -87,6 +89,7 @@ def _image(
         sink=parts.sink,
         offline=offline,
         os_environment=parts.environment,
+        repositories=descriptor.repositories,
     )
 
 

@@ -29,8 +29,8 @@ class LocalMachine(Machine):
         self._servers: list[subprocess.Popen[bytes]] = []
         self._ended = False
         for key in ("host", "client"):
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", folder / key]
-            subprocess.run(command, check=True)
+            quiet = ["-q", "-t", "ed25519", "-N", "", "-C", ""]
+            subprocess.run(["ssh-keygen", *quiet, "-f", folder / key], check=True)
         self.host_key = (folder / "host.pub").read_text().strip()
         self.client_key = (folder / "client").read_text()
         self._options = [f"-o{option}" for option in (*self._basic_options(), *options)]
@@ -40,7 +40,7 @@ class LocalMachine(Machine):
         with theirs, (self._folder / "sshd.log").open("ab") as log:
             self._servers.append(
                 subprocess.Popen(
-                    [SSHD, "-i", "-e", "-f", "/dev/null", *self._options],
+                    [str(SSHD), "-i", "-e", "-f", "/dev/null", *self._options],
                     stdin=theirs,
                     stdout=theirs,
                     stderr=log,

@@ -14,6 +14,7 @@ from typing import Any
 
 import paramiko
 import pytest
+from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from gbuild.errors import BackendFailure, GbuildError, TimedOut
 from gbuild.target.backend import Machine
@@ -179,13 +180,13 @@ def test_a_server_that_reads_nothing_does_not_hold_us(machine: Make, host_key: A
 
         class Deaf(paramiko.ServerInterface):
             def check_channel_request(self, kind: str, chanid: int) -> int:
-                return paramiko.OPEN_SUCCEEDED
+                return OPEN_SUCCEEDED
 
             def get_allowed_auths(self, username: str) -> str:
                 return "publickey"
 
             def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-                return paramiko.AUTH_SUCCESSFUL
+                return AUTH_SUCCESSFUL
 
             def check_channel_exec_request(self, channel: Any, command: bytes) -> bool:
                 threading.Timer(0.2, frozen.set).start()
