@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket
 import ctypes
+import errno
 import fcntl
 import os
 import resource
@@ -50,7 +51,9 @@ _SYS_PIVOT_ROOT = 155
 
 _AT_RECURSIVE = 0x8000
 _AT_EMPTY_PATH = 0x1000
+_KEYCTL_GET_KEYRING_ID = 0
 _KEYCTL_JOIN_SESSION_KEYRING = 1
+_KEY_SPEC_SESSION_KEYRING = -3
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_SECCOMP = 22
@@ -124,8 +127,22 @@ def set_hostname(name: str) -> None:
 
 
 def new_session_keyring() -> None:
-    """Leave the person's session keyring for an empty one of our own (keyctl(2))."""
-    _check(_libc.syscall(_SYS_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, None, 0, 0, 0), "keyctl")
+    """Leave the person's session keyring for an empty one of our own (keyctl(2)).
+
+    Where every keyctl is refused, as container engines do, no keyring can be reached by anything
+    started from here either, and there is nothing to leave.
+    """
+    try:
+        _check(_libc.syscall(_SYS_KEYCTL, _KEYCTL_JOIN_SESSION_KEYRING, None, 0, 0, 0), "keyctl")
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOSYS) or not _keyrings_are_refused():
+            raise
+
+
+def _keyrings_are_refused() -> bool:
+    """Say whether even asking for the number of the own session keyring is not allowed."""
+    asked = _libc.syscall(_SYS_KEYCTL, _KEYCTL_GET_KEYRING_ID, _KEY_SPEC_SESSION_KEYRING, 0, 0, 0)
+    return bool(asked == -1 and ctypes.get_errno() in (errno.EPERM, errno.ENOSYS))
 
 
 def set_personality(persona: int) -> None:
