@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +33,8 @@ def _end_after(process: subprocess.Popen[str], text: str, number: int) -> int:
         if text in line:
             break
     os.kill(process.pid, number)
-    threading.Thread(target=process.stderr.read, daemon=True).start()
-    return process.wait(30)
+    process.communicate(timeout=30)
+    return process.returncode
 
 
 def _gone(store: Path, before: set[str]) -> None:
@@ -54,8 +53,8 @@ def _gone(store: Path, before: set[str]) -> None:
 def test_at_a_step(project: Project, number: signal.Signals, moment: str) -> None:
     before = processes(project.commands.store)
     path = project.describe(_SCRIPT)
-    process = project.commands.start("gbuild", path, cwd=project.root)
-    status = _end_after(process, moment, number)
+    with project.commands.start("gbuild", path, cwd=project.root) as process:
+        status = _end_after(process, moment, number)
     assert status == (-9 if number == signal.SIGKILL else 130)
     _gone(project.commands.store, before)
     assert not (project.root / "result" / "small-res.yml").exists()
@@ -67,10 +66,10 @@ def test_at_a_step(project: Project, number: signal.Signals, moment: str) -> Non
 def test_killed_at_any_time(project: Project, delay: float) -> None:
     before = processes(project.commands.store)
     path = project.describe(_SCRIPT)
-    process = project.commands.start("gbuild", path, cwd=project.root)
-    time.sleep(delay)
-    process.kill()
-    process.communicate(timeout=30)
+    with project.commands.start("gbuild", path, cwd=project.root) as process:
+        time.sleep(delay)
+        process.kill()
+        process.communicate(timeout=30)
     _gone(project.commands.store, before)
     with contextlib.suppress(FileNotFoundError):
         assert not list((project.root / "result").glob("small-res*"))

@@ -177,7 +177,8 @@ def _run_jobs(
         try:
             outcome = run_job(job, image, run)
         except GbuildError as error:
-            parts.sink(Event("info", error.brief, {"job": job.label}))
+            brief = error.brief.removeprefix(f"{job.label}: ")
+            parts.sink(Event("info", f"failed: {brief}", {"job": job.label}))
             return error
         record(workspace, job, outcome)
         parts.sink(Event("done", f"built in {outcome.seconds:.1f} s", {"job": job.label}))
