@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gbuild.errors import Unavailable
-from gbuild.host import fetch
+from gbuild.host import fetch, http_get
 from gbuild.host.store import Store
 from gbuild.host.web import Broken, Settings
 
@@ -99,7 +99,7 @@ def test_the_store_holds_the_right_bytes_or_nothing(
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         (store.root / "tmp" / f"partial-{sha256}").write_bytes(first)
-        with mock.patch.object(fetch, "get", answering(data, how)):
+        with mock.patch.object(http_get, "get", answering(data, how)):
             try:
                 path = fetch.fetch_blob(
                     store,
@@ -129,7 +129,7 @@ def test_honest_servers_that_break_twice_are_enough(
         store = Store(Path(folder))
         # something of the file, or of another, came before
         (store.root / "tmp" / f"partial-{sha256}").write_bytes(first)
-        with mock.patch.object(fetch, "get", answering(data, how)):
+        with mock.patch.object(http_get, "get", answering(data, how)):
             fetch.fetch_blob(
                 store, name="x", sha256=sha256, urls=["http://m.example/x"], settings=SETTINGS
             )

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gbuild.errors import GbuildError, HostFailure, Unavailable, WrongHash
 from gbuild.host.files import sha256_of
@@ -21,8 +22,11 @@ from gbuild.host.meter import Line, Meter
 from gbuild.host.partial import Partial, local_file
 from gbuild.host.rounds import Rounds
 from gbuild.host.store import Store
-from gbuild.host.web import Answer, Broken, Refused, Settings, Stopped, get
+from gbuild.host.web import Broken, Refused, Settings, Stopped
 from gbuild.model.event import Sink, discard
+
+if TYPE_CHECKING:
+    from gbuild.host.http_get import Answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +116,9 @@ def _small(url: str, limit: int, settings: Settings, stop: threading.Event) -> b
             data = stream.read(limit + 1)
     else:
         data, total = b"", None
-        with get(url, settings=settings, stop=stop) as answer:
+        from gbuild.host import http_get
+
+        with http_get.get(url, settings=settings, stop=stop) as answer:
             total = answer.total
             for piece in answer.chunks():
                 data += piece
@@ -236,7 +242,10 @@ class _Download:
         start = partial.size()
         if start and start == self._wanted.size:
             return  # everything came, but the process died before it was checked
-        with get(url, start=start, settings=self._run.settings, stop=self._run.stop) as answer:
+        from gbuild.host import http_get
+
+        settings, stop = self._run.settings, self._run.stop
+        with http_get.get(url, start=start, settings=settings, stop=stop) as answer:
             if not answer.outside:  # else there is all of it, or something else: the hash tells
                 self._take(answer, partial)
 

@@ -125,7 +125,7 @@ class Planner:
         local = checked.startswith(("/", "file:"))
         mirror = Mirror(self.store, checked, local=local)
         if self.fetch and checked not in self._used:
-            mirror.update(self.access)
+            self._update(mirror, where)
         elif not mirror.exists:
             raise Unavailable(
                 f"{where}: nothing of {checked} is in the store, and fetching is switched off",
@@ -133,6 +133,14 @@ class Planner:
             )
         self._used[checked] = mirror
         return mirror
+
+    def _update(self, mirror: Mirror, where: str) -> None:
+        try:
+            mirror.update(self.access)
+        except Unavailable as error:
+            raise Unavailable(
+                f"{where}: {error.brief}", details=error.details, hint=error.hint
+            ) from error
 
     def _obtain(self, mirror: Mirror, revision: str, where: str) -> None:
         """Ask for a commit that no branch or tag leads to, or a reference elsewhere."""

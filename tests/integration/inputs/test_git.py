@@ -423,7 +423,7 @@ def test_a_folder_of_this_host_only_when_the_person_says_so(bench: Bench) -> Non
 def test_a_remote_that_is_away_is_told_after_some_tries(bench: Bench) -> None:
     with pytest.raises(Unavailable) as caught:
         bench.plan("v1.0", name="nothing-here")
-    assert caught.value.brief == f"cannot fetch from {bench.base}/nothing-here"
+    assert caught.value.brief == f"nothing-here: cannot fetch from {bench.base}/nothing-here"
     assert any("nothing-here" in line or "repository" in line for line in caught.value.details)
     assert [e.text for e in bench.events] == [f"fetching {bench.base}/nothing-here"]
 
