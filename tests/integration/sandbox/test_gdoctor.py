@@ -1,0 +1,53 @@
+"""gdoctor on this host."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def _gdoctor(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "gbuild.cli.gdoctor", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_table_says_what_works(tmp_path: Path) -> None:
+    done = _gdoctor("--store", str(tmp_path / "store"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[0].split() == ["what", "state", "detail"]
+    assert "The backend userns works on this host." in done.stdout
+
+
+def test_json_has_every_finding(tmp_path: Path) -> None:
+    done = _gdoctor("--json", "--store", str(tmp_path / "store"))
+    answer = json.loads(done.stdout)
+    assert answer["format"] == "gbuild.gdoctor/1"
+    assert answer["works"] is True
+    names = {finding["what"] for finding in answer["findings"]}
+    assert {"namespaces", "overlay", "map of users", "git", "gpg"} <= names
+    assert {finding["state"] for finding in answer["findings"]} <= {
+        "ok",
+        "missing",
+        "limited",
+        "not tested",
+    }
+
+
+def test_a_host_that_cannot_is_exit_3_with_a_mend(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.argv = ['gdoctor', *sys.argv[1:]];"
+        "from gbuild.backends.userns import probe; from gbuild.target.backend import Finding;"
+        "probe.switches = lambda: Finding('user namespaces allowed', 'missing', 'x', 'do this');"
+        "from gbuild.cli.gdoctor import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, "--store", str(tmp_path / "store")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "do this" in done.stdout
+    assert "cannot work" in done.stdout

@@ -1,0 +1,83 @@
+"""A target with a network reaches the outside, never this host; and the network can be cut."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gbuild.backends.userns import network
+from gbuild.backends.userns.backend import UsernsBackend
+from gbuild.errors import MissingTool
+from gbuild.host import process
+from gbuild.host.store import Store
+
+from .conftest import spec
+from .processes import descendants, marked, until
+
+_SOURCES = Path(__file__).parents[3] / "src"
+
+
+@pytest.mark.root
+def test_the_outside_is_reached_and_this_host_is_not(store: Store, tree: Path) -> None:
+    script = Path(__file__).parent / "neighbourhood.py"
+    done = subprocess.run(
+        [sys.executable, script, _SOURCES, store.root, tree],
+        input=pickle.dumps(spec(network=True)),
+        stdout=subprocess.PIPE,
+        timeout=120,
+        check=True,
+    )
+    assert json.loads(done.stdout) == {
+        "loopback": False,
+        "host": False,
+        "host by gateway": False,
+        "elsewhere": True,
+        "elsewhere after the cut": False,
+        "interfaces": ["lo"],
+    }
+
+
+@pytest.mark.root
+def test_the_way_out_ends_with_the_target(backend: UsernsBackend) -> None:
+    before = descendants(os.getpid())
+    machine = backend.start(spec(network=True))
+    pasta = marked(b"--no-map-gw", below=os.getpid())
+    assert pasta
+    assert machine.facts["network"] == "pasta"
+    machine.stop()
+    assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pasta))
+    assert descendants(os.getpid()) <= before
+
+
+def test_without_pasta_the_mend_is_told(
+    backend: UsernsBackend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(process.CLEAN_ENVIRONMENT, "PATH", str(tmp_path))
+    with pytest.raises(MissingTool) as caught:
+        network.Uplink(os.getpid())
+    assert caught.value.hint == "sudo apt-get install passt"
+    assert caught.value.exit_code == 3
+    assert backend.targets() == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("nameserver 10.0.0.1\nsearch x\n", ("nameserver 10.0.0.1\n", ())),
+        ("nameserver 127.0.0.53\n", ("nameserver 169.254.1.1\n", ("--dns-forward", "169.254.1.1"))),
+        ("nameserver 127.0.0.1\nnameserver fd00::1\n", ("nameserver fd00::1\n", ())),
+        ("nameserver ../../x\n", ("nameserver 169.254.1.1\n", ("--dns-forward", "169.254.1.1"))),
+    ],
+)
+def test_the_resolver_is_one_that_the_inside_reaches(
+    tmp_path: Path, text: str, expected: tuple[str, tuple[str, ...]]
+) -> None:
+    place = tmp_path / "resolv.conf"
+    place.write_text(text)
+    assert network.resolver((place,)) == expected
