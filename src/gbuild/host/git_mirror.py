@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -161,15 +160,18 @@ class Mirror:
             Git(git_dir=self.path, keep=keep).run("repack", "-a", "-d", "--quiet")
 
     def _make(self, access: Access, keep: tuple[int, ...]) -> None:
-        with tempfile.TemporaryDirectory(dir=self._store.root / "tmp", prefix="git-") as folder:
-            new = Path(folder) / "new"
-            new.mkdir()
+        new = self._store.root / "tmp" / self._lock
+        shutil.rmtree(new, ignore_errors=True)  # of a killed run: the lock is ours
+        new.mkdir()
+        try:
             Git(git_dir=new, keep=keep).run(
                 "init", "--quiet", "--bare", "--template=", "--initial-branch=main"
             )
             self._fetch(new, access, keep, *_BRANCHES_AND_TAGS)
             shutil.rmtree(self.path, ignore_errors=True)
             new.rename(self.path)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
 
     def _fetch(self, where: Path, access: Access, keep: tuple[int, ...], *what: str) -> None:
         options = [word for word in what if word.startswith("--")]

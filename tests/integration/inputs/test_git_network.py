@@ -264,6 +264,9 @@ def test_a_killed_run_does_not_keep_its_mirror_locked(
         child.wait()
     with store.lock(lock, wait=5):
         assert list((store.root / "git").iterdir()) == []
+    with pytest.raises(Unavailable):
+        plan(store, url, idle=0.2)
+    assert list((store.root / "tmp").iterdir()) == []
 
 
 def test_a_full_disk_is_told_as_such(
