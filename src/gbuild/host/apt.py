@@ -129,7 +129,7 @@ class PrivateApt:
             PackageUnknown: some do not exist.
             UsageFailure: they cannot be installed together; the details are apt's own words.
         """
-        done = self._run("-y", "-qq", "--print-uris", "install", "?essential", *packages)
+        done = self._run("-y", "-q", "--print-uris", "install", "?essential", *packages)
         if done.returncode != 0:
             raise _refusal(done)
         chosen = (_URI.match(line) for line in done.stdout.decode().splitlines())

@@ -227,8 +227,12 @@ def obtain(
         if number + 1 < settings.rounds:
             pause = settings.delay * 4 ** (number + 1)
             sink(Event("info", f"{what}: out of step; trying again in {pause:.0f} s"))
-            time.sleep(pause)
+            _pause(pause)
     raise _verdict(what, reasons)
+
+
+def _pause(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 def _verdict(what: str, reasons: Sequence[GbuildError]) -> GbuildError:
@@ -238,9 +242,9 @@ def _verdict(what: str, reasons: Sequence[GbuildError]) -> GbuildError:
             line for one in reasons for line in (one.brief, *(f"  {d}" for d in one.details))
         )
     )
-    kind = Untrusted if isinstance(reasons[0], Untrusted) else Unavailable
     if len({one.brief for one in reasons}) == 1:
-        return kind(reasons[0].brief, details=reasons[0].details, hint=reasons[0].hint)
+        return reasons[0]
+    kind = Untrusted if isinstance(reasons[0], Untrusted) else Unavailable
     return kind(f"{what}: no mirror gives a state to rely on", details=lines, hint=reasons[0].hint)
 
 

@@ -60,13 +60,13 @@ def read_proof(data: bytes, *, path: str) -> Proof:
         UsageFailure: it is not a proof file.
     """
     try:
-        text = lzma.LZMADecompressor().decompress(data, _LARGEST)
-        document = json.loads(text)
+        unpacker = lzma.LZMADecompressor()
+        document = json.loads(unpacker.decompress(data, _LARGEST))
         texts = {str(k): str(v).encode("latin-1") for k, v in document["inreleases"].items()}
-        known = document["format"] == 1
+        whole = unpacker.eof and document["format"] == 1
     except (lzma.LZMAError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageFailure(f"{path} is not a proof of a lock") from error
-    if not known or any(hashlib.sha256(v).hexdigest() != k for k, v in texts.items()):
+    if not whole or any(hashlib.sha256(v).hexdigest() != k for k, v in texts.items()):
         raise UsageFailure(f"{path} is not a proof of a lock, or is damaged")
     return Proof(texts)
 
