@@ -280,6 +280,28 @@ def test_gpg_conf_cannot_swap_the_key(workspace: Workspace, alice: Person) -> No
     assert workspace.files()[f"{ENTRY}.sig"][0] & 0x80, "armored"
 
 
+def test_a_subkey_signs_although_the_primary_is_kept_elsewhere(
+    workspace: Workspace, alice: Person, person: Callable[[], Person]
+) -> None:
+    (primary,) = alice.fingerprints()
+    alice.gpg("--quick-add-key", primary, "ed25519", "sign", "never")
+    alice.gpg("--quick-add-key", primary, "rsa2048", "sign", "never")
+    listed = alice.gpg("--with-colons", "--list-keys").decode().split("\n")
+    _, older, newer = (line.split(":")[9] for line in listed if line.startswith("fpr:"))
+    laptop = person()
+    laptop.gpg("--import", stdin=alice.gpg("--export-secret-subkeys", primary))
+    either = {older, newer}  # both were made in one second: gpg's choice
+    cases = ((older, {older}), (newer[-16:], {newer}), ("alice@example.org", either))
+    for wanted, used in cases:
+        signed = workspace.sign(laptop, "--signer", wanted, "--json")
+        assert signed.code == 0, signed.err
+        assert json.loads(signed.out)["fingerprint"] == primary
+        entries = json.loads(workspace.verify("--json").out)["releases"][0]["signers"]
+        assert next(e["key"] for e in entries if e["signer"] == wanted) in used
+    result = json.loads(workspace.verify("--json").out)["releases"][0]
+    assert (result["verdict"], result["persons"]) == ("agree", 1)
+
+
 def test_a_passphrase_that_cannot_be_asked_for(
     workspace: Workspace, person: Callable[[], Person]
 ) -> None:
