@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
-from gbuild.errors import HostFailure, Unavailable, WrongHash
+from gbuild.errors import HostFailure, Unavailable, UsageFailure, WrongHash
 from gbuild.host import web
 from gbuild.host.fetch import Wanted, fetch_all, fetch_blob, fetch_bytes
 from gbuild.host.store import Store
@@ -348,6 +349,28 @@ def test_a_proxy_of_the_environment_is_used_only_on_request(
     get(store, url, settings=chosen)
     assert [path for path, _ in other_site.asked] == [url]
     assert site.asked == []
+
+
+def test_https_goes_through_a_proxy_by_a_tunnel_or_not_at_all(
+    store: Store, other_site: Site
+) -> None:
+    url = "https://127.0.0.1:1/a"
+    through = web.settings({"GBUILD_PROXY": other_site.base})
+    with pytest.raises(Unavailable) as caught:
+        get(store, url, settings=replace(through, rounds=1))
+    assert "Tunnel connection failed: 501" in caught.value.details[0]
+    around = web.settings(
+        {"GBUILD_PROXY": "environment", "https_proxy": other_site.base, "no_proxy": "x,127.0.0.1"}
+    )
+    with pytest.raises(Unavailable) as caught:
+        get(store, url, settings=replace(around, rounds=1))
+    assert "Connection refused" in caught.value.details[0]
+
+
+@pytest.mark.parametrize("proxy", ["socks5://x:1", "x:3128", "https://x", "http://"])
+def test_a_proxy_that_cannot_be_used_is_told(proxy: str) -> None:
+    with pytest.raises(UsageFailure, match="not a proxy"):
+        web.settings({"GBUILD_PROXY": proxy})
 
 
 def test_file_addresses_work_and_only_for_regular_files(store: Store, tmp_path: Path) -> None:

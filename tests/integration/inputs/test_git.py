@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,18 @@ def test_moved_and_removed_tags_follow_the_remote(bench: Bench) -> None:
     assert bench.plan("v1.0").commit == new
     with pytest.raises(Unavailable):
         bench.plan("gone")
+
+
+def test_many_runs_at_once_share_one_mirror(bench: Bench, tmp_path: Path) -> None:
+    def one(number: int) -> str:
+        module = bench.plan("v1.0")
+        git_checkout.build(module, tmp_path / str(number))
+        return module.commit
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(one, range(8))) == {bench.author.head}
+    assert len(list((bench.store.root / "git").iterdir())) == 1
+    assert len({seal(tmp_path / str(number)) for number in range(8)}) == 1
 
 
 def test_skipping_the_fetch_uses_what_is_there(bench: Bench) -> None:
