@@ -82,10 +82,13 @@ def test_a_refusal_is_explained_from_the_surroundings(
     assert word in probe.explain("unshare: Operation not permitted")
 
 
-def test_an_overlay_that_fails_has_its_own_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_that_cannot_replace_directories_is_usable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(probe, "in_chroot", lambda: False)
-    monkeypatch.setattr(probe, "inside_container", lambda: "")
-    assert "6.6" in probe.explain("overlay: Input/output error")
+    finding = probe._trial_line(f"{probe.REPLACING}\tInput/output error")
+    assert (finding.state, "--scratch disk" in (finding.mend or "")) == ("limited", True)
+    assert probe._trial_line("overlay\tInvalid argument").state == "missing"
 
 
 def test_scarce_memory_and_disk_are_limited_not_missing(tmp_path: Path) -> None:

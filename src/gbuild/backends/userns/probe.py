@@ -19,6 +19,9 @@ from gbuild.host.sandbox.trusted import run_trusted
 from gbuild.target.backend import Finding
 
 _TRIAL = Path(__file__).parent / "trial.py"
+REPLACING = "replacing directories"
+"""Takes user attributes on tmpfs, which kernels before 6.6 lack."""
+
 _GIBI = 1 << 30
 _MEMORY = 2 * _GIBI
 _DISK = 4 * _GIBI
@@ -124,6 +127,9 @@ def _trial_line(line: str) -> Finding:
     what, _, problem = line.partition("\t")
     if not problem:
         return Finding(what, "ok", "tried")
+    if what == REPLACING:
+        detail = f"{problem}: builds that remove or replace directories of the image fail"
+        return Finding(what, "limited", detail, "use a kernel of 6.6 or later, or --scratch disk")
     return Finding(what, "missing", problem, explain(f"{what}: {problem}"))
 
 
@@ -139,8 +145,6 @@ def explain(problem: str) -> str:
         )
     if _setting(Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1":
         return "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
-    if "overlay" in problem:
-        return "use a kernel of 6.6 or later, or build with --scratch disk"
     return "use a kernel of 5.12 or later with user namespaces"
 
 

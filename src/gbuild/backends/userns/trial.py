@@ -39,12 +39,15 @@ def _owners() -> None:
 
 
 def _overlay() -> None:
-    """Replace a directory of the lower tree: that takes a mark which old kernels cannot keep."""
     for name in ("lower", "lower/folder", "upper", "work", "root"):
         os.mkdir(name)
     kernel.mount(
         "overlay", "root", "overlay", 0, "userxattr,lowerdir=lower,upperdir=upper,workdir=work"
     )
+
+
+def _replace() -> None:
+    """Replace a directory of the lower tree: that takes a mark which old kernels cannot keep."""
     os.rmdir("root/folder")
     os.mkdir("root/folder")
 
@@ -58,6 +61,7 @@ _ATTEMPTS = {
     "tmpfs": _tmpfs,
     "several users": _owners,
     "overlay": _overlay,
+    "replacing directories": _replace,
     "proc": _proc,
     "network, ipc, host name": _other_namespaces,
 }

@@ -47,6 +47,7 @@ class Launcher:
         pass_fds: Sequence[int] = (),
     ) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.control.settimeout(_STEP_TIMEOUT)  # whatever happens inside, we never hang
         with theirs:
             self.process = subprocess.Popen(
                 _command(theirs.fileno()),
