@@ -79,7 +79,7 @@ def test_a_refusal_is_explained_from_the_surroundings(
 ) -> None:
     monkeypatch.setattr(probe, "in_chroot", lambda: chroot)
     monkeypatch.setattr(probe, "inside_container", lambda: container)
-    assert word in probe.explain("unshare: Operation not permitted")
+    assert word in probe.explain()
 
 
 def test_a_kernel_that_cannot_replace_directories_is_usable(

@@ -115,10 +115,10 @@ def trial(environment: Mapping[str, str]) -> tuple[Finding, ...]:
         done = run_trusted(current(environment), _TRIAL, (), timeout=30)
     except GbuildError as error:
         detail = "; ".join((error.brief, *error.details))
-        return (Finding(what, "missing", detail, explain(detail)),)
+        return (Finding(what, "missing", detail, explain()),)
     if done.returncode != 0:
         detail = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        return (Finding(what, "missing", detail or "the trial died", explain(detail)),)
+        return (Finding(what, "missing", detail or "the trial died", explain()),)
     lines = done.stdout.decode().splitlines()
     return (Finding(what, "ok", "user, mount, pid"), *(_trial_line(line) for line in lines))
 
@@ -130,10 +130,10 @@ def _trial_line(line: str) -> Finding:
     if what == REPLACING:
         detail = f"{problem}: builds that remove or replace directories of the image fail"
         return Finding(what, "limited", detail, "use a kernel of 6.6 or later, or --scratch disk")
-    return Finding(what, "missing", problem, explain(f"{what}: {problem}"))
+    return Finding(what, "missing", problem, explain())
 
 
-def explain(problem: str) -> str:
+def explain() -> str:
     """Guess from the surroundings why the kernel refused, and say what helps."""
     if in_chroot():
         return "leave the chroot: the kernel makes no user namespaces in one (pivot_root is fine)"
