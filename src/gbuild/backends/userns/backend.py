@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +60,7 @@ class UsernsBackend(Backend):
         self._sink = sink
         self._trees = trees
         self._registry = Registry(store)
+        self._checked: set[str] = set()
 
     def probe(self) -> tuple[Finding, ...]:
         """Make namespaces and mounts for a moment, and look at tools and settings."""
@@ -149,10 +150,19 @@ class UsernsBackend(Backend):
             self._warn(spec, held)
             return UsernsMachine(entry, box, undo.pop_all(), uplink)
 
-    def _tree(self, image: Image, idmap: IdMap) -> AbstractContextManager[Path]:
+    @contextmanager
+    def _tree(self, image: Image, idmap: IdMap) -> Iterator[Path]:
+        """Hold the image's tree; it is checked at its first use in this process."""
         if self._trees is not None:
-            return self._trees(image)
-        return unpacked.tree(image, store=self._store, idmap=idmap, sink=self._sink)
+            with self._trees(image) as tree:
+                yield tree
+            return
+        fresh = image.key not in self._checked
+        with unpacked.tree(
+            image, store=self._store, idmap=idmap, sink=self._sink, check=fresh
+        ) as tree:
+            self._checked.add(image.key)
+            yield tree
 
     def _root(self, spec: TargetSpec, tree: Path, identity: str, undo: ExitStack) -> Overlay:
         limit = spec.limits
