@@ -39,7 +39,7 @@ def gtarget() -> None:
 @click.option("--arch", help="Which of its architectures [default: its only one].")
 @click.option("--name", help="The target's name [default: NAME-SUITE-ARCH].")
 @click.option("--network", is_flag=True, help="Let the target reach the network.")
-@click.option("--sudo", is_flag=True, help="Let its user have sudo.")
+@click.option("--allow-sudo", is_flag=True, help="Let a descriptor with 'sudo: true' have it.")
 @click.option(
     "-m", "--memory", type=click.IntRange(64), metavar="MIB", help="Memory of its processes."
 )
@@ -56,7 +56,7 @@ def start(
     arch: str | None,
     name: str | None,
     network: bool,
-    sudo: bool,
+    allow_sudo: bool,
     memory: int | None,
     disk: int | None,
     scratch: str,
@@ -79,7 +79,7 @@ def start(
         arch=arch,
         name=name,
         network=network,
-        sudo=sudo,
+        allow_sudo=allow_sudo,
         limits=Limits(memory=memory and memory * _MEBI, disk=disk and disk * _MEBI),
         scratch="disk" if scratch == "disk" else "tmpfs",
         offline=offline,
@@ -88,12 +88,21 @@ def start(
     session.answer({"name": info.name, "backend": info.backend, "pid": info.pid})
 
 
-@gtarget.command(name="exec", context_settings={"ignore_unknown_options": True})
+@gtarget.command(
+    name="exec",
+    # What follows the name belongs to the command, also what looks like an option of ours.
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @_NAME
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @_USER
 @click.option("-i", "--stdin", is_flag=True, help="Give the command our standard input.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), metavar="SECONDS")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, min_open=True),
+    metavar="SECONDS",
+    help="Kill a command that takes longer.",
+)
 @_BACKEND
 @shared_options(workspace=False)
 def execute(
@@ -109,10 +118,13 @@ def execute(
     """Run COMMAND in the target NAME; its exit status becomes ours (128 + n for signal n)."""
     from gbuild.target.shell import Target
 
+    words = command[1:] if command[0] == "--" else command
+    if not words:
+        raise click.UsageError("there is no command after --")
     machine = _attach(session, name, backend)
     with Target(machine, sink=session.sink) as target:
         completed = target.run(
-            command,
+            words,
             user=user or machine.user,
             stdin=_pass_input if stdin else None,
             timeout=timeout,

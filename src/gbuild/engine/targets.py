@@ -26,7 +26,7 @@ def start_target(
     arch: str | None,
     name: str | None,
     network: bool,
-    sudo: bool,
+    allow_sudo: bool,
     limits: Limits,
     scratch: Literal["tmpfs", "disk"],
     offline: bool,
@@ -50,7 +50,7 @@ def start_target(
         image=image,
         user=descriptor.user,
         network=network,
-        sudo=sudo,
+        sudo=descriptor.sudo and allow_sudo,
         scratch=scratch,
         limits=limits,
     )
