@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _OTHER_BACKENDS = {"USE_LXC": "lxc", "USE_VBOX": "virtualbox", "USE_DOCKER": "oci"}
 
 
-class Pairs(click.ParamType):
+class Pairs(click.ParamType[dict[str, str]]):
     """``DIR=VALUE[,DIR=VALUE...]``, as Gitian's ``--commit`` and ``--url`` take it."""
 
     name = "pairs"
