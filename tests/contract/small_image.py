@@ -16,7 +16,7 @@ from gbuild.model.lock import Archive, Environment
 _TOOLS = (
     *("bash", "sh", "env", "true", "false", "test", "id", "cat", "head", "tail", "tar", "mkdir"),
     *("rm", "ls", "stat", "chmod", "touch", "sleep", "setsid", "hostname", "ln", "cp", "ps"),
-    *("sort", "find", "printf", "readlink", "sha256sum", "wc"),
+    *("stty", "sort", "find", "printf", "readlink", "sha256sum", "wc"),
 )
 _SERVER = ("/usr/sbin/sshd", "/usr/lib/openssh/sftp-server")
 _ACCOUNTS = {

@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from gbuild.backends.userns import UsernsBackend
 from gbuild.host.store import Store
 from gbuild.model.event import discard
-from gbuild.model.image import Image
 
 from .contract import BackendContract
-from .small_image import make_image
-
-
-@pytest.fixture(scope="session")
-def store() -> Iterator[Store]:
-    """A store that the mapped users can reach (pytest's own folders are 0700)."""
-    folder = Path(tempfile.mkdtemp(prefix="gbuild-contract-", dir="/var/tmp"))
-    folder.chmod(0o755)
-    yield Store(folder / "store")
-    from gbuild.host.idmap import current
-    from gbuild.image.unpacked import remove_tree
-
-    for image in (folder / "store" / "images").iterdir():
-        for tree in [path for path in image.iterdir() if path.is_dir()]:
-            remove_tree(tree.parent, tree.name, idmap=current(os.environ))
-    shutil.rmtree(folder)
-
-
-@pytest.fixture(scope="session")
-def image(store: Store) -> Image:
-    return make_image(store)
 
 
 class TestUserns(BackendContract):

@@ -68,6 +68,7 @@ def start(
     from gbuild.engine.targets import start_target
     from gbuild.target.backend import Limits
 
+    session.command = "gtarget.start"
     parts = app.make_parts(
         backend, store=session.store, environment=session.environment, sink=session.sink
     )
