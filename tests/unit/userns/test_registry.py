@@ -1,0 +1,85 @@
+"""Entries of targets: who lives, who is dead."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gbuild.backends.userns.registry import Entry, Registry, born, new_id
+from gbuild.errors import UsageFailure
+from gbuild.host.store import Store
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """An empty registry."""
+    return Registry(Store(tmp_path))
+
+
+def _entry(name: str = "one", *, pid: int | None = None, detached: bool = True) -> Entry:
+    keeper = os.getpid() if pid is None else pid
+    return Entry(
+        id=new_id(name),
+        name=name,
+        pid=keeper,
+        born=born(os.getpid()),
+        started=1.5,
+        detached=detached,
+        user="debian",
+        host_key="ssh-ed25519 AAAA",
+        client_key="PEM",
+        facts={"network": "none"},
+    )
+
+
+def test_what_was_added_is_read_back_until_it_is_removed(registry: Registry) -> None:
+    entry = _entry()
+    registry.add(entry)
+    assert registry.entries() == (entry,)
+    assert registry.detached("one") == entry
+    assert entry.info().state == "running"
+    registry.remove(entry.id)
+    assert registry.entries() == ()
+
+
+def test_secrets_are_closed_to_others(registry: Registry) -> None:
+    registry.add(_entry())
+    (path,) = registry.folder.iterdir()
+    assert (path.stat().st_mode & 0o777, registry.folder.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_another_process_with_the_same_number_is_not_the_keeper(registry: Registry) -> None:
+    reused = _entry(pid=1)
+    registry.add(reused)
+    assert not reused.alive()
+    assert reused.info().state == "dead"
+    with pytest.raises(UsageFailure):
+        registry.detached("one")
+
+
+def test_a_process_that_never_was_is_not_born() -> None:
+    assert born(os.getpid())
+    assert born(1 << 30) == ""
+
+
+def test_a_target_of_a_running_command_cannot_be_attached_to(registry: Registry) -> None:
+    registry.add(_entry(detached=False))
+    with pytest.raises(UsageFailure, match="no target called one runs"):
+        registry.detached("one")
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b'{"id": 1}', b"\xff"])
+def test_foreign_files_are_ignored(registry: Registry, data: bytes) -> None:
+    registry.add(_entry())
+    (registry.folder / "foreign.json").write_bytes(data)
+    assert len(registry.entries()) == 1
+
+
+def test_only_scratch_of_the_dead_is_abandoned(registry: Registry) -> None:
+    living = _entry()
+    registry.add(living)
+    for name in (living.id, new_id("starting"), "dead~1073741824~ab", "not ours"):
+        (registry.scratch / name).mkdir(parents=True)
+    assert [p.name for p in registry.abandoned_scratch()] == ["dead~1073741824~ab"]
