@@ -40,11 +40,14 @@ def lock_name(key: str, label: str) -> str:
 
 
 @contextmanager
-def tree(image: Image, *, store: Store, idmap: IdMap, sink: Sink) -> Iterator[Path]:
+def tree(
+    image: Image, *, store: Store, idmap: IdMap, sink: Sink, check: bool = True
+) -> Iterator[Path]:
     """Hold an image's unpacked tree, made or made anew if need be, under a shared lock.
 
     Every file's inode, times, size, mode and owners are compared with those of the unpacking; a
-    tree that was changed is thrown away, loudly.
+    tree that was changed is thrown away, loudly. Without ``check`` a tree that is there is
+    taken as it is: for callers that checked it a moment ago.
 
     Raises:
         WrongHash: the image's tar is damaged.
@@ -53,7 +56,7 @@ def tree(image: Image, *, store: Store, idmap: IdMap, sink: Sink) -> Iterator[Pa
     unpacked = _Unpacked(image, store, idmap)
     for _ in range(_ATTEMPTS):
         with store.lock(unpacked.lock, shared=True):
-            if unpacked.whole():
+            if unpacked.whole() if check else unpacked.made():
                 yield unpacked.root
                 return
         with store.lock(unpacked.lock):
