@@ -139,8 +139,8 @@ def explain() -> str:
         return "leave the chroot: the kernel makes no user namespaces in one (pivot_root is fine)"
     if container := inside_container():
         return (
-            f"you are inside a container ({container}): start it with"
-            " --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+            f"leave the chroot if you are in one; you are inside a container ({container}): start"
+            " it with --security-opt seccomp=unconfined --security-opt apparmor=unconfined"
             " --security-opt unmask=ALL, or with --privileged"
         )
     if _setting(Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")) == "1":
@@ -149,9 +149,18 @@ def explain() -> str:
 
 
 def in_chroot() -> bool:
-    """Say whether our root is not the root of a mount: unshare(2) then answers EPERM."""
+    """Say whether this process is known to be in a chroot: unshare(2) then answers EPERM.
+
+    Either our root is no mount of its own, or it is another directory than the first process's
+    (which only root may look at). A chroot into a bind mount of / is not seen.
+    """
     lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return not any(line.split()[4] == "/" for line in lines)
+    if not any(line.split()[4] == "/" for line in lines):
+        return True
+    try:
+        return not os.path.samefile("/", "/proc/1/root/")
+    except OSError:
+        return False
 
 
 def inside_container() -> str:
