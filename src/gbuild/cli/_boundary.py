@@ -45,6 +45,9 @@ _ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 def shared_options(*, store: bool = True, workspace: bool = True) -> Callable[[Command], Command]:
     """Add the options that every command has and pass a :class:`Session` as first argument.
 
+    Every command takes all of them, so that a script can give them to each; ``--help`` leaves
+    out what this one does not need.
+
     Args:
         store: the command uses the store (``--store DIR``).
         workspace: the command works in a workspace (``--workspace DIR``).
@@ -57,21 +60,18 @@ def shared_options(*, store: bool = True, workspace: bool = True) -> Callable[[C
             is_flag=True,
             help="One JSON object on standard output, events as JSON lines on standard error.",
         ),
+        _folder("--store", "store_folder", "Where blobs and images are kept.", shown=store),
+        _folder(
+            "--workspace", "workspace_folder", "Folder to work in [default: here].", shown=workspace
+        ),
     ]
-    if store:
-        options.append(
-            _stored("--store", "store_folder", **_folder("Where blobs and images are kept."))
-        )
-    if workspace:
-        options.append(
-            _stored(
-                "--workspace", "workspace_folder", **_folder("Folder to work in [default: here].")
-            )
-        )
 
     def decorate(function: Command) -> Command:
         def invoke(*args: Any, **kwargs: Any) -> Any:
-            return function(click.get_current_context().find_object(Session), *args, **kwargs)
+            context = click.get_current_context()
+            session = context.ensure_object(Session)
+            session.command = context.command_path.replace(" ", ".")
+            return function(session, *args, **kwargs)
 
         # click keeps the options declared below this decorator on the function itself.
         wrapped: Command = update_wrapper(invoke, function)
@@ -169,5 +169,6 @@ def _stored(*names: str, **attributes: Any) -> Callable[[Command], Command]:
     return click.option(*names, expose_value=False, is_eager=True, callback=keep, **attributes)
 
 
-def _folder(text: str) -> dict[str, Any]:
-    return {"type": click.Path(file_okay=False), "metavar": "DIR", "help": text}
+def _folder(flag: str, name: str, text: str, *, shown: bool) -> Callable[[Command], Command]:
+    kind = click.Path(file_okay=False)
+    return _stored(flag, name, type=kind, metavar="DIR", help=text, hidden=not shown)

@@ -168,3 +168,29 @@ def test_every_error_family_has_its_own_code() -> None:
     families = {cls.__name__: cls.exit_code for cls in GbuildError.__subclasses__()}
     assert len(set(families.values())) == len(families)
     assert sys.modules["gbuild.errors"].INTERRUPTED not in families.values()
+
+
+def test_every_command_takes_every_shared_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @click.group(name="family")
+    def family() -> None: ...
+
+    @family.command()
+    @shared_options(workspace=False, store=False)
+    def child(session: Session) -> None:
+        session.answer({"fine": True})
+
+    for arguments in (
+        ["--workspace", str(tmp_path), "--store", str(tmp_path), "--json"],
+        ["--help"],
+    ):
+        with pytest.raises(SystemExit) as end:
+            run(family, arguments=["child", *arguments])
+        assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert json.loads(text.partition("Usage")[0]) == {
+        "format": "gbuild.family.child/1",
+        "fine": True,
+    }
+    assert "--workspace" not in text
