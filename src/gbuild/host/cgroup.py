@@ -109,6 +109,10 @@ def remove_leftovers(where: tuple[Place, ...]) -> tuple[str, ...]:
 
 
 def _busy(folder: Path) -> bool:
+    """Say whether a group has processes, or its maker, named in ``~pid~``, still lives."""
+    parts = folder.name.split("~")
+    if len(parts) > 1 and Path("/proc", parts[1]).exists():
+        return True
     try:
         return bool((folder / "cgroup.procs").read_text().strip())
     except OSError:

@@ -83,7 +83,8 @@ def test_what_cannot_be_written_is_not_held(tmp_path: Path) -> None:
 
 
 def test_only_our_empty_groups_are_leftovers(tmp_path: Path) -> None:
-    for name, processes in (("gbuild-dead", ""), ("gbuild-alive", "42\n"), ("other", "")):
+    makers = (("gbuild-x~1~ab", ""), ("gbuild-dead", ""), ("gbuild-alive", "42\n"), ("other", ""))
+    for name, processes in makers:
         (tmp_path / name).mkdir()
         (tmp_path / name / "cgroup.procs").write_text(processes)
     place = cgroup.Place(folder=tmp_path, controllers=frozenset({"pids"}), version=1)

@@ -194,7 +194,6 @@ _NOTES = 256 << 20
 def _layout(
     spec: TargetSpec, root: Overlay, held: limits.Held, files: tuple[File, ...], resolver: str
 ) -> Layout:
-    persona = spec.extras.get("personality")
     return Layout(
         root=root,
         hostname=spec.hostname,
@@ -202,7 +201,7 @@ def _layout(
         files=files,
         account=Account(name=spec.user, number=BUILD_USER, home=f"/home/{spec.user}"),
         resolver=resolver,
-        personality=None if persona is None else int(persona, 0),
+        personality=int(spec.extras.get("personality", "0"), 0),
         processors=_processors(spec.extras) or held.processors,
         limits=held.resources,
     )

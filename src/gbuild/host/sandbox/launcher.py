@@ -61,6 +61,7 @@ def main(control: _socket.socket) -> NoReturn:
     """Serve the one job that comes over ``control``."""
     os.set_inheritable(control.fileno(), False)
     job: Job = marshal.loads(control.recv(_MESSAGE))
+    os.umask(0o022)
     try:
         run = _stage(job, control)
         kernel.unshare(job["namespaces"])
@@ -73,6 +74,7 @@ def main(control: _socket.socket) -> NoReturn:
         child = start(lambda: run(setup))
     except OSError as error:
         _fail(control, error)
+    setup.forget()
     for descriptor in (0, 1, 2):
         os.close(descriptor)
     os._exit(_watch(child, control))

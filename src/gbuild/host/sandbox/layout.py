@@ -90,7 +90,7 @@ class Layout:
     files: tuple[File, ...] = ()
     account: Account | None = None
     resolver: str = ""
-    personality: int | None = None
+    personality: int = 0
     processors: tuple[int, ...] = ()
     limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
@@ -233,10 +233,8 @@ def _account(account: Account) -> list[Step]:
 
 def _process(layout: Layout) -> list[Step]:
     """What every process inside inherits from the first."""
-    result: list[Step] = [("umask", 0o022)]
+    result: list[Step] = [("personality", layout.personality)]
     if layout.processors:
         result.append(("affinity", *layout.processors))
-    if layout.personality is not None:
-        result.append(("personality", layout.personality))
     result += [("limit", kind, soft, hard) for kind, (soft, hard) in layout.limits.items()]
     return result

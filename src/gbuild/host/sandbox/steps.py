@@ -42,6 +42,12 @@ class Setup:
             method: Callable[..., None] = getattr(self, "do_" + str(name))
             method(*arguments)
 
+    def forget(self) -> None:
+        """Close every descriptor that was kept."""
+        for descriptor in self._held.values():
+            os.close(descriptor)
+        self._held.clear()
+
     def _path(self, place: str) -> str:
         """Translate ``@name`` or ``@name/below`` to a path through that descriptor."""
         if not place.startswith("@"):
@@ -86,9 +92,7 @@ class Setup:
         os.fchdir(self._held["host"])
         kernel.detach(".")
         os.chdir("/")
-        for descriptor in self._held.values():
-            os.close(descriptor)
-        self._held.clear()
+        self.forget()
 
     def do_directory(self, path: str, mode: int) -> None:
         """Make sure that ``path`` (``/a/b``, of the new root) is a real directory."""
@@ -183,10 +187,6 @@ class Setup:
     def do_hostname(self, name: str) -> None:
         """Set the host name."""
         kernel.set_hostname(name)
-
-    def do_umask(self, mask: int) -> None:
-        """Set the file mode mask."""
-        os.umask(mask)
 
     def do_affinity(self, *processors: int) -> None:
         """Run on these processors."""
