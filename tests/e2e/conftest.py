@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,15 @@ def locked_hello(commands: Commands, session_folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def hello_tarball(commands: Commands, store: Path, locked_hello: Path) -> Path:
+    """GNU hello's sources, fetched by gbuild."""
+    commands.run("gbuild", "hello.yml", "--dry-run", cwd=locked_hello)
+    found = re.search(r"sha256: ([0-9a-f]{64})", (locked_hello / "hello.yml").read_text())
+    assert found is not None
+    return store / "blobs" / found[1][:2] / found[1]
+
+
 SCRIPT = """\
 name: {name}
 distro: debian
@@ -215,8 +225,3 @@ def processes(store: Path) -> set[str]:
         if needle in text and int(folder.name) != os.getpid():
             found.add(f"{folder.name} {line.replace(bytes(1), b' ').decode(errors='replace')}")
     return found
-
-
-def words_of(*words: str) -> Sequence[str]:
-    """Return words as a sequence (a helper for parametrised tests)."""
-    return words

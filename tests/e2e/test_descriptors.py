@@ -14,7 +14,7 @@ import pytest
 from .conftest import DESCRIPTORS
 
 if TYPE_CHECKING:
-    from .conftest import Commands, Project
+    from .conftest import Project
 
 _GIT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -56,6 +56,7 @@ def test_a_git_remote_and_the_cache(project: Project, greeter: Path) -> None:
     project.commands.run("glock", "greeter.yml", cwd=project.root)
     words = ("greeter.yml", "--commit", "greeter=v1.0", "--url", f"greeter={greeter}", "--json")
     first = project.gbuild(*words).answer
+    state = _before(first)
     out = project.root / "build" / "out"
     assert (
         subprocess.run([out / "greeter"], capture_output=True, check=True).stdout == b"good day\n"
@@ -71,8 +72,9 @@ def test_a_git_remote_and_the_cache(project: Project, greeter: Path) -> None:
 
     second = project.gbuild(*words).answer
     assert second["artifacts"] == first["artifacts"]
-    assert _before(first) != _before(second)
-    assert _before(second) == _before(project.gbuild(*words, "--cache-read-only").answer)
+    filled = _before(second)
+    assert filled != state
+    assert _before(project.gbuild(*words, "--cache-read-only").answer) == filled
 
 
 def _before(answer: dict[str, str]) -> str:
@@ -87,6 +89,7 @@ def test_a_poisoned_cache_shows_and_can_be_left_out(project: Project, greeter: P
     project.commands.run("glock", "greeter.yml", cwd=project.root)
     words = ("greeter.yml", "--commit", "greeter=v1.0", "--url", f"greeter={greeter}", "--json")
     clean = project.gbuild(*words).answer
+    state = _before(clean)
     (cached,) = (project.root / "cache" / "greeter").iterdir()
     evil = project.root / "evil.c"
     evil.write_text('const char *greeting(void) { return "evil"; }\n')
@@ -94,7 +97,7 @@ def test_a_poisoned_cache_shows_and_can_be_left_out(project: Project, greeter: P
 
     poisoned = project.gbuild(*words).answer
     assert poisoned["artifacts"] != clean["artifacts"]
-    assert _before(poisoned) != _before(clean)
+    assert _before(poisoned) != state
     without = project.gbuild(*words, "--no-cache").answer
     assert without["artifacts"] == clean["artifacts"]
     assert "cache_package_manifest: ''" in (
@@ -102,15 +105,13 @@ def test_a_poisoned_cache_shows_and_can_be_left_out(project: Project, greeter: P
     ).read_text().replace('""', "''")
 
 
-def test_a_pure_gitian_descriptor(project: Project, commands: Commands, store: Path) -> None:
+def test_a_pure_gitian_descriptor(project: Project, hello_tarball: Path) -> None:
     shutil.copy(DESCRIPTORS / "gitian-classic.yml", project.root)
     ended = project.gbuild("gitian-classic.yml", code=4)
     assert "hello_2.10.orig.tar.gz" in ended.stderr
     inputs = project.root / "inputs"
     inputs.mkdir(exist_ok=True)
-    sha256 = "31e066137a962676e89f69d1b65382de95a7ef7d914b8cb956f41ea72e0f516b"
-    blob = store / "blobs" / sha256[:2] / sha256
-    shutil.copy(blob, inputs / "hello_2.10.orig.tar.gz")
+    shutil.copy(hello_tarball, inputs / "hello_2.10.orig.tar.gz")
     ended = project.gbuild("gitian-classic.yml")
     assert "does not say whether its script needs the network" in ended.stderr
     assert "hello-classic.lock" in ended.stderr

@@ -1,38 +1,108 @@
-"""hello: the same bytes wherever it is built."""
+"""hello: the same bytes and the same report wherever, whenever and by whom it is built."""
 
 from __future__ import annotations
 
-import hashlib
+import pwd
 import shutil
+import subprocess
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from .conftest import Commands
 
-
-def _sums(root: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
+_USER = "gbuild-e2e"
 
 
-def test_twice_the_same_bytes_and_the_same_report(
-    commands: Commands, locked_hello: Path, tmp_path: Path
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What one build left, to be compared with another's."""
+
+    report: bytes
+    out: dict[str, bytes]
+    images: set[str]
+
+
+def _build(commands: Commands, descriptor: Path, workspace: Path) -> _Result:
+    answer = commands.run("gbuild", descriptor, "--json", cwd=workspace).answer
+    out = workspace / "build" / "out"
+    return _Result(
+        report=(workspace / "result" / "hello-res.yml").read_bytes(),
+        out={path.name: path.read_bytes() for path in out.iterdir()},
+        images={job["image"] for job in answer["jobs"]},
+    )
+
+
+def test_twice_the_same_bytes_and_the_same_report(commands: Commands, locked_hello: Path) -> None:
+    first = _build(commands, locked_hello / "hello.yml", locked_hello)
+    shutil.rmtree(locked_hello / "build")
+    time.sleep(2)
+    assert _build(commands, locked_hello / "hello.yml", locked_hello) == first
+    assert set(first.out) == {"hello", "hello-2.10-linux-amd64.tar.gz"}
+
+
+@pytest.fixture
+def user(session_folder: Path) -> Iterator[pwd.struct_passwd]:
+    """An ordinary user of this host, with subordinate ids, removed at the end."""
+    home = session_folder / "people" / "somebody-else"
+    home.parent.mkdir(mode=0o755)
+    subprocess.run(["useradd", "-m", "-d", home, "-s", "/bin/sh", _USER], check=True)
+    yield pwd.getpwnam(_USER)
+    subprocess.run(["userdel", _USER], check=True)
+
+
+def _as_user(commands: Commands, user: pwd.struct_passwd) -> Commands:
+    """Other person, home, host name, time zone, umask, locale, processors and boot clock."""
+    tool = "/usr/bin/"
+    prefix = (
+        *(f"{tool}unshare", "--uts", "--time", "--boottime", "500000", "--monotonic", "400000"),
+        *(f"{tool}sh", "-c", 'hostname elsewhere; umask 077; exec "$@"', "sh"),
+        *(f"{tool}taskset", "-c", "0"),
+        *(f"{tool}setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups"),
+    )
+    return replace(
+        commands,
+        store=Path(user.pw_dir) / "cache",
+        home=Path(user.pw_dir),
+        prefix=prefix,
+        environment={"TZ": "Asia/Kathmandu", "LC_ALL": "C", "LANG": "de_DE.UTF-8", "USER": _USER},
+    )
+
+
+def _share_blobs(source: Path, dest: Path) -> None:
+    """Let the user have the packages, not the images, so that he makes his own."""
+    shutil.copytree(source / "blobs", dest / "blobs", copy_function=_small_only)
+
+
+def _small_only(source: str, dest: str) -> None:
+    if Path(source).stat().st_size < (200 << 20):
+        shutil.copyfile(source, dest)
+
+
+@pytest.mark.root
+def test_root_and_a_user_elsewhere_agree(
+    commands: Commands, locked_hello: Path, user: pwd.struct_passwd, tmp_path: Path
 ) -> None:
-    reports, sums = [], []
-    for _ in range(2):
-        answer = commands.run(
-            "gbuild", locked_hello / "hello.yml", "--json", cwd=locked_hello
-        ).answer
-        assert answer["format"] == "gbuild.gbuild/1"
-        reports.append((locked_hello / "result" / "hello-res.yml").read_bytes())
-        sums.append(_sums(locked_hello / "build" / "out"))
-        shutil.rmtree(locked_hello / "build")
-        time.sleep(2)
-    assert reports[0] == reports[1]
-    assert sums[0] == sums[1]
-    assert set(sums[0]) == {"hello", "hello-2.10-linux-amd64.tar.gz"}
+    workspaces = [locked_hello / "as-root", Path(user.pw_dir) / "work"]
+    for folder in workspaces:
+        folder.mkdir()
+        for suffix in (".yml", ".lock", ".lock.proof"):
+            shutil.copy(locked_hello / f"hello{suffix}", folder)
+    first = _build(commands, workspaces[0] / "hello.yml", workspaces[0])
+
+    others = _as_user(commands, user)
+    _share_blobs(commands.store, others.store)
+    subprocess.run(["chown", "-R", _USER, user.pw_dir], check=True)
+    time.sleep(2)
+    try:
+        second = _build(others, workspaces[1] / "hello.yml", workspaces[1])
+    finally:
+        others.run("gbase", "prune", "--all", cwd=workspaces[1], code=None)
+    assert second.out == first.out
+    assert second.report == first.report
+    assert second.images == first.images

@@ -1,0 +1,67 @@
+"""zlib on two suites and two architectures: four jobs of one run."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .conftest import DESCRIPTORS
+
+if TYPE_CHECKING:
+    from .conftest import Commands
+
+_LABELS = ["bookworm-amd64", "bookworm-i386", "trixie-amd64", "trixie-i386"]
+# An archive whose index does not fit its signed Release is refused; where today's mirror is out
+# of step for i386, the lock is made without that pocket.
+_WITHOUT = [word for s in ("bookworm", "trixie") for word in ("--without", f"{s}-security:i386")]
+
+
+@pytest.fixture(scope="module")
+def locked_zlib(commands: Commands, session_folder: Path) -> Path:
+    """A folder with zlib.yml and its lock."""
+    folder = session_folder / "zlib"
+    folder.mkdir()
+    shutil.copy(DESCRIPTORS / "zlib.yml", folder)
+    commands.run("glock", "zlib.yml", *_WITHOUT, cwd=folder)
+    return folder
+
+
+def test_four_jobs_in_one_run(commands: Commands, locked_zlib: Path) -> None:
+    words = ("zlib.yml", "--parallel", "2", "-j", "1", "--json")
+    answer = commands.run("gbuild", *words, cwd=locked_zlib).answer
+    assert [job["label"] for job in answer["jobs"]] == _LABELS
+    assert len(answer["artifacts"]) == 8
+    report = (locked_zlib / "result" / "zlib-res.yml").read_text()
+    assert [f"- {label}: |" in report for label in _LABELS] == [True] * 4
+    kinds = {
+        name: subprocess.run(
+            ["file", "-b", locked_zlib / "build" / "out" / name], capture_output=True, check=True
+        ).stdout
+        for name in ("libz-bookworm-32.so.1.2.13", "libz-trixie-64.so.1.2.13")
+    }
+    assert kinds["libz-bookworm-32.so.1.2.13"].startswith(b"ELF 32-bit LSB shared object, Intel")
+    assert kinds["libz-trixie-64.so.1.2.13"].startswith(b"ELF 64-bit LSB shared object, x86-64")
+
+    one_by_one = commands.run("gbuild", "zlib.yml", "-j", "1", "--json", cwd=locked_zlib).answer
+    assert one_by_one["artifacts"] == answer["artifacts"]
+    assert (locked_zlib / "result" / "zlib-res.yml").read_text() == report
+
+
+def test_a_killed_run_is_resumed(commands: Commands, locked_zlib: Path) -> None:
+    words = ("zlib.yml", "-j", "1")
+    with commands.start("gbuild", *words, cwd=locked_zlib) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "[bookworm-i386] running the build script" in line:
+                break
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=30)
+    answer = commands.run("gbuild", *words, "--resume", "--json", cwd=locked_zlib).answer
+    assert [job["reused"] for job in answer["jobs"]] == [True, False, False, False]
+    report = (locked_zlib / "result" / "zlib-res.yml").read_text()
+    assert report.count("libz-") == 8
