@@ -15,7 +15,7 @@ from gbuild.host.store import Store
 from gbuild.image.archives import Freshness, Origin, State, index_text, obtain, origins
 from gbuild.image.base import base_packages
 from gbuild.image.packages import find, names
-from gbuild.image.proof import Proof
+from gbuild.image.proof import Proof, remember
 from gbuild.image.suites import suite
 from gbuild.model.descriptor import Descriptor, machine_architecture
 from gbuild.model.event import Event, Sink
@@ -135,6 +135,7 @@ def lock_descriptor(
             _chosen(every, name, arch, without), (arch, *foreign), store, fresh, environment, sink
         )
         made.append(_environment(descriptor, name, arch, states, store))
+        remember(made[-1], every, store)  # every package was just found in the signed indexes
         for state in states:
             digest = state.archive.sha256
             inreleases[digest] = store.verified(digest).read_bytes()

@@ -71,17 +71,21 @@ class Mirror:
         suite: str = SUITE,
         arch: str = "amd64",
         fields: str = "",
-        content: str = "",
+        made: bool = False,
     ) -> Path:
-        """Build a .deb and enter it into a suite; ``fields`` are further lines of its control."""
+        """Build a .deb and enter it into a suite.
+
+        ``fields`` are further lines of its control; ``made``: its folder has scripts already.
+        """
         folder = self.root / "build" / f"{name}_{version}_{arch}"
-        (folder / "DEBIAN").mkdir(parents=True)
+        (folder / "DEBIAN").mkdir(parents=True, exist_ok=made)
         control = (
             f"Package: {name}\nVersion: {version}\nArchitecture: {arch}\n"
             f"Maintainer: T <t@example.org>\nDescription: test\n{fields}"
         )
         (folder / "DEBIAN/control").write_text(control)
-        (folder / "content").write_text(content or name)
+        (folder / "usr/share/tiny").mkdir(parents=True)
+        (folder / "usr/share/tiny" / name).write_text(name)
         path = f"pool/main/{name[0]}/{name}/{name}_{version}_{arch}.deb"
         deb = self.root / path
         deb.parent.mkdir(parents=True, exist_ok=True)

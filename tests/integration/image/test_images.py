@@ -1,0 +1,338 @@
+"""Real images of today's archives: same bytes, nothing of the host, no way out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gbuild.errors import BackendFailure, WrongHash
+from gbuild.host.idmap import IdMap, current
+from gbuild.host.store import Store
+from gbuild.image import provide, prune, unpacked
+from gbuild.image.bootstrap import bootstrap
+from gbuild.image.provide import ensure
+from gbuild.image.resolve import lock_descriptor
+from gbuild.model.descriptor import Repository
+from gbuild.model.event import Event, discard
+from gbuild.model.image import Image
+from gbuild.model.lock import Environment
+
+from .conftest import a_descriptor
+from .mirror import Key, Mirror
+
+BROKEN = ("bookworm-security:i386", "trixie-security:i386")
+"""Left out: the mirror of the machines that test has i386 indexes out of step."""
+
+
+@dataclass
+class Today:
+    """The archives of today, locked once, in a store for the session."""
+
+    store: Store
+    idmap: IdMap
+    events: list[Event]
+
+    def lock(
+        self, suite: str, arch: str, folder: Path | None = None, **changes: Any
+    ) -> Environment:
+        lock, _ = lock_descriptor(
+            a_descriptor(suites=(suite,), architectures=(arch,), packages=(), **changes),
+            folder=folder or self.store.root,
+            store=self.store,
+            environment=dict(os.environ),
+            sink=self.events.append,
+            without=BROKEN,
+        )
+        return lock.environments[0]
+
+    def image(self, environment: Environment, **changes: Any) -> Image:
+        return ensure(
+            environment,
+            **{
+                "expected": {},
+                "store": self.store,
+                "idmap": self.idmap,
+                "sink": self.events.append,
+                "os_environment": dict(os.environ),
+                **changes,
+            },
+        )
+
+
+@pytest.fixture(scope="module")
+def today() -> Iterator[Today]:
+    """Bring a store that mapped users reach (``GBUILD_TEST_STORE`` keeps it over sessions)."""
+    idmap = current(os.environ)
+    if kept := os.environ.get("GBUILD_TEST_STORE"):
+        yield Today(Store(Path(kept)), idmap, [])
+        return
+    folder = Path(tempfile.mkdtemp(prefix="gbuild-test-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    store = Store(folder)
+    yield Today(store, idmap, [])
+    prune.prune(store, idmap=idmap, sink=discard, unused_for=-1e9)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def bookworm(today: Today) -> Image:
+    return today.image(today.lock("bookworm", "amd64"))
+
+
+def sha256_again(environment: Environment, today: Today) -> str:
+    with tempfile.TemporaryFile() as out:
+        bootstrap(environment, out.fileno(), store=today.store, idmap=today.idmap, sink=discard)
+        out.seek(0)
+        return hashlib.file_digest(out, "sha256").hexdigest()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("suite", "arch"),
+    [("bookworm", "amd64"), ("bookworm", "i386"), ("trixie", "amd64"), ("trixie", "i386")],
+)
+def test_an_image_holds_what_is_locked_and_nothing_of_one_run(
+    today: Today, suite: str, arch: str
+) -> None:
+    image = today.image(today.lock(suite, arch))
+    with tarfile.open(image.tar) as archive:
+        members = archive.getmembers()
+        names = [m.name for m in members]
+        machine_id = archive.extractfile("etc/machine-id")
+        assert machine_id is not None
+        assert machine_id.read() == b""
+    assert not [n for n in names if n.startswith(("etc/ssh/ssh_host", ".debs", ".locales"))]
+    assert not [n for n in names if n.startswith(("tmp/", "run/", "var/log/dpkg", "dev/"))]
+    assert "usr/sbin/sshd" in names
+    assert max(m.mtime for m in members) <= image.environment.date
+    assert {m.uname for m in members} == {""}
+    assert today.image(image.environment) == image
+
+
+@pytest.mark.slow
+def test_twice_the_same_bytes(today: Today, bookworm: Image) -> None:
+    assert sha256_again(bookworm.environment, today) == bookworm.sha256
+
+
+def test_the_hash_in_the_lock_decides(today: Today, bookworm: Image) -> None:
+    right = {str(bookworm.recipe): bookworm.sha256}
+    assert today.image(bookworm.environment, expected=right) == bookworm
+    with pytest.raises(WrongHash, match="not what its lock expects") as caught:
+        today.image(bookworm.environment, expected={str(bookworm.recipe): "0" * 64})
+    assert caught.value.exit_code == 4
+    today.events.clear()
+    today.image(bookworm.environment, expected={"999": "0" * 64})
+    assert [e.kind for e in today.events] == ["warning"]
+
+
+# -- unpacked trees
+
+
+@pytest.fixture
+def tree(today: Today, bookworm: Image) -> Path:
+    with unpacked.tree(
+        bookworm, store=today.store, idmap=today.idmap, sink=today.events.append
+    ) as path:
+        return path
+
+
+def enter(today: Today, image: Image, **changes: Any) -> list[str]:
+    """Use the tree once; return the warnings."""
+    today.events.clear()
+    with unpacked.tree(
+        image, store=today.store, idmap=today.idmap, sink=today.events.append, **changes
+    ):
+        return [e.text for e in today.events if e.kind in ("warning", "step")]
+
+
+def test_a_tree_belongs_to_the_map_and_is_the_image(
+    today: Today, bookworm: Image, tree: Path
+) -> None:
+    assert os.stat(tree / "usr/bin").st_uid == today.idmap.outside(0)
+    assert enter(today, bookworm) == []
+    unpacked.rehash(bookworm, tree, idmap=today.idmap)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("what", ["a changed file", "times put back", "a new file"])
+def test_a_tree_that_was_changed_is_found_and_made_anew(
+    today: Today, bookworm: Image, tree: Path, what: str
+) -> None:
+    path = tree / "etc/hostname"
+    before = os.stat(path)
+    if what == "a new file":
+        (tree / "etc/evil").write_bytes(b"")
+    else:
+        path.write_bytes(b"evilhost!\n")
+    if what == "times put back":
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(WrongHash, match="was changed"):
+        unpacked.rehash(bookworm, tree, idmap=today.idmap)
+    warning, step = enter(today, bookworm)
+    assert "was changed since it was made" in warning
+    assert "unpacking" in step
+    assert (tree / "etc/hostname").read_bytes() == b"localhost\n"
+    assert not (tree / "etc/evil").exists()
+
+
+def test_a_damaged_tar_is_not_unpacked(today: Today, bookworm: Image, tmp_path: Path) -> None:
+    store = Store(Path(tempfile.mkdtemp(prefix="gbuild-test-", dir="/var/tmp")))
+    try:
+        blob = store.blob(bookworm.sha256)
+        blob.parent.mkdir()
+        blob.write_bytes(b"not the tar")
+        (store.root / "images" / bookworm.key).mkdir()
+        with pytest.raises(WrongHash, match="damaged"):
+            unpacked.prepare(
+                replace(bookworm, tar=blob), store=store, idmap=today.idmap, sink=discard
+            )
+    finally:
+        shutil.rmtree(store.root)
+
+
+# -- foreign code
+
+
+@pytest.fixture
+def gadgets(tmp_path: Path) -> Iterator[Mirror]:
+    home = Path(tempfile.mkdtemp(prefix="gk-")) / "k"
+    key = Key.make(home)
+    (tmp_path / "gadgets.asc").write_bytes(key.public(armour=True))
+    yield Mirror(tmp_path / "gadgets", key)
+    key.close()
+    shutil.rmtree(home.parent)
+
+
+def with_package(
+    today: Today, gadgets: Mirror, folder: Path, postinst: str
+) -> tuple[Environment, tuple[Repository, ...]]:
+    """Lock bookworm with a package of which ``postinst`` is the script."""
+    build = gadgets.root / "build/gadget_1.0_amd64/DEBIAN"
+    build.mkdir(parents=True)
+    (build / "postinst").write_text(postinst)
+    (build / "postinst").chmod(0o755)
+    gadgets.package("gadget", suite="s", made=True, fields="Depends: openssh-server\n")
+    gadgets.publish("s", origin="", label="")
+    repositories = (
+        Repository(
+            distribution="s",
+            source=gadgets.root.as_uri(),
+            packages=("gadget",),
+            key=gadgets.key.fingerprint,
+            key_file="gadgets.asc",
+        ),
+    )
+    return today.lock("bookworm", "amd64", folder, repositories=repositories), repositories
+
+
+@pytest.mark.slow
+def test_a_script_of_a_package_cannot_make_the_host_write_outside(
+    today: Today, gadgets: Mirror, tmp_path: Path
+) -> None:
+    outside = Path(tempfile.mkdtemp(prefix="gbuild-outside-", dir="/var/tmp"))
+    outside.chmod(0o777)
+    for name in ("ssh_host_rsa_key", "machine-id", "dpkg.log", "status"):
+        (outside / name).write_text("the host's")
+    postinst = f"""#!/bin/sh
+set -e
+echo evil > {outside}/direct 2>/dev/null || true
+rm -rf /var/log /etc/ssh /tmp /run/x /etc/machine-id /var/tmp
+ln -s {outside} /var/log
+ln -s {outside} /etc/ssh
+ln -s {outside} /tmp
+ln -s {outside} /var/tmp
+ln -s {outside}/machine-id /etc/machine-id
+ln -sf {outside}/status /etc/hostname
+ln -s / /srv/root
+mkdir -p /.locales/usr/lib/locale
+ln -sf {outside}/status /etc/locale.gen
+"""
+    try:
+        environment, repositories = with_package(today, gadgets, tmp_path, postinst)
+        image = today.image(environment, repositories=repositories)
+        assert sorted(p.name for p in outside.iterdir()) == [
+            "dpkg.log",
+            "machine-id",
+            "ssh_host_rsa_key",
+            "status",
+        ]
+        assert {p.read_text() for p in outside.iterdir()} == {"the host's"}
+        with unpacked.tree(
+            image, store=today.store, idmap=today.idmap, sink=today.events.append
+        ) as tree:
+            assert (tree / "var/log").is_symlink()
+        assert {p.read_text() for p in outside.iterdir()} == {"the host's"}
+    finally:
+        shutil.rmtree(outside)
+
+
+@pytest.mark.slow
+def test_a_package_that_fails_is_told_in_dpkgs_words(
+    today: Today, gadgets: Mirror, tmp_path: Path
+) -> None:
+    script = "#!/bin/sh\necho it is broken >&2\nexit 3\n"
+    environment, repositories = with_package(today, gadgets, tmp_path, script)
+    with pytest.raises(BackendFailure, match="could not be made") as caught:
+        today.image(environment, repositories=repositories)
+    assert any("it is broken" in line for line in caught.value.details)
+    assert provide.find(environment, today.store) is None
+
+
+@pytest.mark.slow
+def test_a_script_of_a_package_has_no_network_and_sees_no_host(
+    today: Today, gadgets: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY_TOKEN", "canary-7d1e")
+    script = """#!/bin/sh
+{ env; ls /proc/self/fd; cat /proc/net/dev; cat /proc/mounts; } > /usr/share/seen
+test "$(ls /proc | grep -c '^[0-9]')" -lt 20
+"""
+    environment, repositories = with_package(today, gadgets, tmp_path, script)
+    image = today.image(environment, repositories=repositories)
+    with tarfile.open(image.tar) as archive:
+        stream = archive.extractfile("usr/share/seen")
+        assert stream is not None
+        seen = stream.read().decode()
+    assert "canary" not in seen
+    assert "eth0" not in seen
+    assert str(today.store.root) not in seen.replace("/.debs", "")
+
+
+# -- prune
+
+
+def test_prune_leaves_what_is_in_use_and_removes_the_rest(
+    today: Today, bookworm: Image, tmp_path: Path
+) -> None:
+    root = Path(tempfile.mkdtemp(prefix="gbuild-test-", dir="/var/tmp"))
+    root.chmod(0o755)
+    store = Store(root)
+    try:
+        shutil.copy(bookworm.tar, root / "tmp/tar")
+        store.adopt(root / "tmp/tar", bookworm.sha256)
+        folder = root / "images" / bookworm.key
+        folder.mkdir()
+        original = today.store.root / "images" / bookworm.key / "image.json"
+        shutil.copy(original, folder)
+        image = replace(bookworm, tar=store.blob(bookworm.sha256))
+        events: list[Event] = []
+        options: dict[str, Any] = {"idmap": today.idmap, "sink": events.append}
+        with unpacked.tree(image, store=store, **options):
+            assert prune.prune(store, unused_for=-10, **options) == ()
+            assert any("stays" in e.text and e.kind == "warning" for e in events)
+        assert prune.prune(store, unused_for=3600, **options) == ()
+        (gone,) = prune.prune(store, unused_for=-10, **options)
+        assert (gone.sha256, gone.maps) == (bookworm.sha256, (today.idmap.label,))
+        assert list((root / "images").iterdir()) == []
+        assert not store.has(bookworm.sha256)
+    finally:
+        shutil.rmtree(root)
