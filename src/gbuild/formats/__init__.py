@@ -1,1 +1,1 @@
-"""Bytes to model and back; pure, and the only place that knows YAML and pydantic."""
+"""Bytes to model and back; pure, and the only place that knows YAML."""

@@ -190,7 +190,7 @@ def test_help_imports_nothing_slow(command: str) -> None:
     program = (
         f"import sys\nfrom gbuild.cli.{command} import main\nsys.argv = [{command!r}, '--help']\n"
         "try:\n    main()\nexcept SystemExit: pass\n"
-        "slow = {'paramiko', 'pydantic', 'yaml', 'rich', 'cryptography', 'gnupg', 'asyncio'}\n"
+        "slow = {'paramiko', 'yaml', 'rich', 'cryptography', 'gnupg', 'asyncio'}\n"
         "sys.stderr.write(' '.join(slow & set(sys.modules)))"
     )
     env = {"PYTHONPATH": str(ROOT / "src")}

@@ -9,7 +9,7 @@ import pytest
 
 from .people import Person, Workspace
 
-HEAVY = ("paramiko", "gnupg", "yaml", "pydantic", "rich", "cryptography")
+HEAVY = ("paramiko", "gnupg", "yaml", "rich", "cryptography")
 
 
 def loaded(code: str) -> set[str]:
@@ -30,7 +30,7 @@ def test_help_loads_nothing_slow(command: str) -> None:
 
 def test_verifying_needs_neither_ssh_nor_python_gnupg() -> None:
     modules = loaded("import gbuild.verify.release, gbuild.verify.keys, gbuild.verify.document")
-    assert not modules & {"paramiko", "gnupg", "pydantic", "rich", "cryptography"}
+    assert not modules & {"paramiko", "gnupg", "rich", "cryptography"}
 
 
 @pytest.mark.root
