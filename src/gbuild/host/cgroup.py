@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +92,15 @@ def make(name: str, caps: Caps, where: tuple[Place, ...]) -> Group:
         except OSError:
             continue  # counted as not held; the caller says so
     return Group(folders=tuple(folders), held=frozenset(held))
+
+
+def remove_dead(folders: Iterable[str]) -> tuple[str, ...]:
+    """Remove groups of a target that is known to be dead, wherever they are; return their paths."""
+    places = [Path(folder) for folder in folders]
+    found = tuple(p for p in places if p.name.startswith(PREFIX) and p.is_dir())
+    for place in found:
+        _remove(place)
+    return tuple(map(str, found))
 
 
 def leftovers(where: tuple[Place, ...]) -> tuple[Path, ...]:

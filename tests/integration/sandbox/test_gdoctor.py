@@ -6,6 +6,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+_SCHEMA = Path(__file__).parents[3] / "docs/reference/schemas/gdoctor.schema.json"
 
 
 def _gdoctor(*words: str) -> subprocess.CompletedProcess[str]:
@@ -20,9 +25,21 @@ def test_the_table_says_what_works(tmp_path: Path) -> None:
     assert "The backend userns works on this host." in done.stdout
 
 
+def _answer(*words: str) -> Any:
+    schema = json.loads(_SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    answer = json.loads(_gdoctor("--json", *words).stdout)
+    jsonschema.validate(answer, schema)
+    return answer
+
+
+def test_an_unknown_backend_is_a_usage_error(tmp_path: Path) -> None:
+    answer = _answer("--backend", "none-such", "--store", str(tmp_path / "store"))
+    assert answer["error"]["code"] == 2
+
+
 def test_json_has_every_finding(tmp_path: Path) -> None:
-    done = _gdoctor("--json", "--store", str(tmp_path / "store"))
-    answer = json.loads(done.stdout)
+    answer = _answer("--store", str(tmp_path / "store"))
     assert answer["format"] == "gbuild.gdoctor/1"
     assert answer["works"] is True
     names = {finding["what"] for finding in answer["findings"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 from contextlib import suppress
@@ -98,6 +99,34 @@ def test_servers_on_the_hosts_loopback_are_out_of_reach(start: StartTarget) -> N
         assert b"refused" in done.stderr
     assert sh(machine, "exec 3<>/dev/tcp/192.0.2.1/80").returncode != 0
     assert out(machine, "cat /etc/resolv.conf; tail -n +3 /proc/net/dev").split(":")[0] == "lo"
+
+
+def test_no_resolver_answers_without_a_network(start: StartTarget) -> None:
+    """Neither a server on the host's loopback by UDP, nor the host's own resolvers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(0.5)
+        places = [server.getsockname(), ("127.0.0.53", 53), *_resolvers()]
+        script = (
+            "import socket\n"
+            f"for place in {places!r}:\n"
+            "    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(1)\n"
+            "    try: s.connect(place); s.send(b'query'); s.recv(1); print('answer', place)\n"
+            "    except OSError as e: print(e.errno)\n"
+            "try: print('resolved', socket.getaddrinfo('example.org', 80))\n"
+            "except socket.gaierror: print('unknown')"
+        )
+        answers = out(start(), f'python3.11 -c "{script}"').splitlines()
+        with pytest.raises(TimeoutError):
+            server.recv(1)
+    assert answers[-1] == "unknown"
+    assert set(answers[:-1]) <= {str(errno.ECONNREFUSED), str(errno.ENETUNREACH)}
+
+
+def _resolvers() -> list[tuple[str, int]]:
+    words = [line.split() for line in Path("/etc/resolv.conf").read_text().splitlines()]
+    servers = [w[1] for w in words if w[:1] == ["nameserver"] and ":" not in w[1]]
+    return [(server, 53) for server in servers]
 
 
 @pytest.mark.parametrize("family", [40, 38, 17, 31])  # VSOCK, ALG, PACKET, BLUETOOTH

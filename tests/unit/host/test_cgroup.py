@@ -82,6 +82,16 @@ def test_what_cannot_be_written_is_not_held(tmp_path: Path) -> None:
     assert cgroup.make("x", _CAPS, (gone,)).held == frozenset()
 
 
+def test_groups_of_the_dead_are_removed_wherever_they_are(tmp_path: Path) -> None:
+    ours, foreign = tmp_path / "a/gbuild-x", tmp_path / "other"
+    ours.mkdir(parents=True)
+    foreign.mkdir()
+    removed = cgroup.remove_dead([str(ours), str(foreign), str(tmp_path / "gbuild-gone")])
+    assert removed == (str(ours),)
+    assert not ours.exists()
+    assert foreign.exists()
+
+
 def test_only_our_empty_groups_are_leftovers(tmp_path: Path) -> None:
     makers = (("gbuild-x~1~ab", ""), ("gbuild-dead", ""), ("gbuild-alive", "42\n"), ("other", ""))
     for name, processes in makers:

@@ -101,12 +101,14 @@ class UsernsBackend(Backend):
     def prune(self) -> tuple[str, ...]:
         """Remove entries, scratch folders and control groups of the dead."""
         dead = [entry for entry in self._registry.entries() if not entry.alive()]
+        groups: list[str] = []
         for entry in dead:
+            groups += cgroup.remove_dead(entry.groups)
             self._registry.remove(entry.id)
         folders = self._registry.abandoned_scratch()
         for folder in folders:
             self._remove_scratch(folder)
-        groups = cgroup.remove_leftovers(cgroup.places())
+        groups += cgroup.remove_leftovers(cgroup.places())
         return (*(f"target {e.name}" for e in dead), *(str(f) for f in folders), *groups)
 
     def launch(self, spec: TargetSpec, *, detached: bool) -> UsernsMachine:
@@ -144,6 +146,7 @@ class UsernsBackend(Backend):
                 host_key=host.public,
                 client_key=client.private,
                 facts=_facts(spec, idmap, held),
+                groups=[str(folder) for folder in held.group.folders],
             )
             self._registry.add(entry)
             undo.callback(self._registry.remove, entry.id)

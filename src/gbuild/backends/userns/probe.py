@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from gbuild.backends.userns import limits
@@ -25,8 +25,6 @@ REPLACING = "replacing directories"
 _GIBI = 1 << 30
 _MEMORY = 2 * _GIBI
 _DISK = 4 * _GIBI
-
-Probe = Callable[[], Finding]
 
 
 def findings(environment: Mapping[str, str], store: Path) -> tuple[Finding, ...]:

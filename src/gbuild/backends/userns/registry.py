@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,11 @@ NAME = "userns"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A target as its keeper wrote it down; ``born`` tells the keeper from a later same pid."""
+    """A target as its keeper wrote it down.
+
+    ``born`` tells the keeper from a later process of the same pid; ``groups`` are the paths of
+    its control groups, which lie below those of the process that made them.
+    """
 
     id: str
     name: str
@@ -38,6 +42,7 @@ class Entry:
     host_key: str
     client_key: str
     facts: Mapping[str, str] = field(default_factory=dict)
+    groups: Sequence[str] = field(default_factory=list)
 
     def alive(self) -> bool:
         """Say whether the process that keeps the target still runs."""
