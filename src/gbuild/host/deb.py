@@ -1,6 +1,6 @@
 """Debian binary packages: the ar container and the control fields (deb(5), deb-control(5)).
 
-Standard library only: programs that run as mapped root use it too.
+Programs that run as mapped root use it too: beside the standard library only our errors.
 """
 
 from __future__ import annotations
@@ -8,10 +8,15 @@ from __future__ import annotations
 import io
 import lzma
 import re
+import shutil
+import subprocess  # noqa: TID251 - host.process is not for programs that run as mapped root
 import tarfile
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, BinaryIO
+
+from gbuild.errors import MissingTool
+from gbuild.host.process import run, which
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
 _MAGIC = b"!<arch>\n"
 _HEADER = 60
 _LARGEST_CONTROL = 64 << 20
+_SIZE = re.compile(rb"[0-9]{1,10} *\Z")
 _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _NAME = re.compile(r"\s*([a-z0-9][a-z0-9+.-]*)")
 
@@ -37,7 +43,7 @@ def members(stream: BinaryIO) -> dict[str, tuple[int, int]]:
         raise DamagedPackage("not a Debian package")
     found: dict[str, tuple[int, int]] = {}
     while header := stream.read(_HEADER):
-        if len(header) != _HEADER or header[58:] != b"`\n" or not header[48:58].strip().isdigit():
+        if len(header) != _HEADER or header[58:] != b"`\n" or not _SIZE.match(header[48:58]):
             raise DamagedPackage("a member of the package is damaged")
         name = header[:16].decode("ascii", errors="replace").rstrip(" /")
         size = int(header[48:58])
@@ -61,21 +67,27 @@ def control_fields(path: Path) -> dict[str, str]:
 
 
 def _control(data: bytes) -> str:
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        for member in archive:
-            if member.name in ("control", "./control") and member.isfile():
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    return stream.read().decode("utf-8", errors="replace")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for member in archive:
+                if member.name in ("control", "./control") and member.isfile():
+                    stream = archive.extractfile(member)
+                    if stream is not None:
+                        return stream.read().decode("utf-8", errors="replace")
+    except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
+        raise DamagedPackage("the control member of the package is damaged") from error
     raise DamagedPackage("the package has no control file")
 
 
 def decompressed(data: bytes, name: str) -> bytes:
-    """Return the bytes of a member by the ending of its name: none, .gz or .xz.
+    """Return the bytes of a member by the ending of its name: none, .gz, .xz or .zst.
 
     Raises:
         DamagedPackage: another compression, or damaged.
+        MissingTool: zstd is needed and not installed.
     """
+    if name.endswith(".zst"):
+        return unzstd(data)
     try:
         if name.endswith(".xz"):
             return lzma.LZMADecompressor().decompress(data, _LARGEST_CONTROL)
@@ -83,9 +95,44 @@ def decompressed(data: bytes, name: str) -> bytes:
             return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _LARGEST_CONTROL)
     except (lzma.LZMAError, zlib.error) as error:
         raise DamagedPackage(f"{name} is damaged") from error
+    if name.endswith(".zst"):
+        return unzstd(data, name)
     if name.endswith(".tar"):
         return data
     raise DamagedPackage(f"{name} is compressed in a way that is not known here")
+
+
+def unzstd(data: bytes) -> bytes:
+    """Return what zstd made of ``data`` (Ubuntu's packages since 21.10).
+
+    Python has no zstd before 3.14, so the host's program reads it.
+
+    Raises:
+        DamagedPackage: it is damaged.
+        MissingTool: the program is not installed.
+    """
+    tool = shutil.which("zstd", path="/usr/local/bin:/usr/bin:/bin")
+    if tool is None:
+        raise MissingTool("zstd is not installed on this host", hint="sudo apt-get install zstd")
+    command = [tool, "--decompress", "--stdout", "--quiet"]
+    done = subprocess.run(command, input=data, capture_output=True, check=False, env={}, cwd="/")
+    if done.returncode != 0:
+        raise DamagedPackage("a member compressed by zstd is damaged")
+    return done.stdout
+
+
+def unzstd(data: bytes, name: str) -> bytes:
+    """Decompress zstd, as Ubuntu packs; Python 3.11 cannot, so the host's program does.
+
+    Raises:
+        MissingTool: zstd is not installed.
+        DamagedPackage: the data are damaged.
+    """
+    tool = which("zstd", package="zstd")
+    done = run([tool, "--decompress", "--stdout", "--quiet"], stdin=data, check=False)
+    if done.returncode != 0:
+        raise DamagedPackage(f"{name} is damaged")
+    return done.stdout
 
 
 def parse_fields(text: str) -> dict[str, str]:

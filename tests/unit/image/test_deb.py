@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import lzma
+import subprocess
 import tarfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from gbuild.errors import Untrusted
+from gbuild.errors import MissingTool, Untrusted
 from gbuild.host.deb import (
     DamagedPackage,
     closure,
@@ -21,6 +24,7 @@ from gbuild.host.deb import (
     provided,
 )
 from gbuild.image.bootstrap import compare, plan
+from gbuild.image.inside.debs import unpacked
 from gbuild.model.lock import Archive, Environment, Package
 
 CONTROL = """\
@@ -35,13 +39,30 @@ Description: says hello
 """
 
 
+def gzipped(data: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
+    return packer.compress(data) + packer.flush()
+
+
+def zstd(data: bytes) -> bytes:
+    return subprocess.run(["zstd", "-q", "-c"], input=data, capture_output=True, check=True).stdout
+
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzipped,
+    ".xz": lzma.compress,
+    ".zst": zstd,
+}
+
+
 def deb(control: str, *, ending: str = ".xz") -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
         info = tarfile.TarInfo("./control")
         info.size = len(control)
         archive.addfile(info, io.BytesIO(control.encode()))
-    data = lzma.compress(packed.getvalue()) if ending == ".xz" else packed.getvalue()
+    data = PACKERS[ending](packed.getvalue())
     parts = [("debian-binary", b"2.0\n"), (f"control.tar{ending}", data), ("data.tar", b"odd")]
     out = b"!<arch>\n"
     for name, body in parts:
@@ -50,13 +71,41 @@ def deb(control: str, *, ending: str = ".xz") -> bytes:
     return out
 
 
-@pytest.mark.parametrize("ending", ["", ".xz"])
+@pytest.mark.parametrize("ending", list(PACKERS))
 def test_control_fields_of_a_package(tmp_path: Path, ending: str) -> None:
     path = tmp_path / "hello.deb"
     path.write_bytes(deb(CONTROL, ending=ending))
     fields = control_fields(path)
     assert fields["Package"] == "hello"
     assert fields["Description"] == "says hello\n at length"
+
+
+@pytest.mark.parametrize("ending", list(PACKERS))
+def test_the_data_comes_out_as_it_went_in(ending: str) -> None:
+    data = bytes(range(256)) * 10_000
+    packed = PACKERS[ending](data)
+    pieces = unpacked(io.BytesIO(packed + b"beyond"), f"data.tar{ending}", len(packed))
+    assert b"".join(pieces) == data
+
+
+@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst"])
+def test_a_damaged_member_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setitem(PACKERS, ending, lambda data: b"?" + data)
+    path = tmp_path / "hello.deb"
+    path.write_bytes(deb(CONTROL, ending=ending))
+    with pytest.raises(DamagedPackage, match="damaged"):
+        control_fields(path)
+
+
+def test_without_zstd_the_mend_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "hello.deb"
+    path.write_bytes(deb(CONTROL, ending=".zst"))
+    monkeypatch.setattr("shutil.which", lambda *_, **__: None)
+    with pytest.raises(MissingTool) as caught:
+        control_fields(path)
+    assert caught.value.hint == "sudo apt-get install zstd"
 
 
 def test_members_have_their_place() -> None:

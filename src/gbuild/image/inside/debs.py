@@ -5,7 +5,6 @@ from __future__ import annotations
 import lzma
 import os
 import shutil
-import subprocess  # noqa: TID251 - standard library only in here
 import sys
 import tarfile
 import time
@@ -14,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
-from gbuild.host.deb import DamagedPackage, members
+from gbuild.host.deb import DamagedPackage, members, unzstd
 
 _PIECE = 1 << 20
 _MAGIC = b"!<arch>\n"
@@ -118,7 +117,7 @@ def unpacked(stream: BinaryIO, name: str, size: int) -> Iterator[bytes]:
     """Yield the bytes of a compressed member of ``size`` bytes, piece by piece."""
     ending = name.removeprefix("data.tar")
     if ending == ".zst":
-        yield from _zstd(stream, size)
+        yield unzstd(stream.read(size))
         return
     pieces = _pieces(stream, size)
     if ending == ".xz":
@@ -142,21 +141,6 @@ def _pieces(stream: BinaryIO, size: int) -> Iterator[bytes]:
             raise DamagedPackage("the package is cut off")
         size -= len(piece)
         yield piece
-
-
-def _zstd(stream: BinaryIO, size: int) -> Iterator[bytes]:
-    """Python 3.11 has no zstd; the host's program reads the member from a file of its own."""
-    tool = shutil.which("zstd", path="/usr/bin:/bin:/usr/local/bin")
-    if tool is None:
-        raise DamagedPackage("this host needs zstd for the packages of this suite")
-    done = subprocess.run(
-        [tool, "--decompress", "--stdout", "--quiet"],
-        input=stream.read(size),
-        stdout=subprocess.PIPE,
-        check=True,
-        env={},
-    )
-    yield done.stdout
 
 
 def lay_out(deb: BinaryIO) -> None:
