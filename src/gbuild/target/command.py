@@ -11,13 +11,16 @@ from typing import Self
 
 from gbuild.errors import BackendFailure, Bug, TimedOut
 from gbuild.host.process import Completed
-from gbuild.target.ssh import Connection, Stream
+from gbuild.target.ssh import Connection, Piece, Stream
 
 Output = Callable[[Stream, bytes], None]
 """Is given the stream's name and what came on it, in the order of arrival."""
 
-Input = bytes | Callable[[Callable[[bytes], bool]], None]
-"""Bytes, or a producer that is called (in a thread) with ``write``: False, nobody reads on."""
+Write = Callable[[bytes | memoryview], bool]
+"""Takes the next bytes of an input; False: nobody reads on."""
+
+Input = bytes | Callable[[Write], None]
+"""Bytes, or a producer that is called in a thread of its own."""
 
 START = 60.0
 """Seconds that a machine has to start a command."""
@@ -64,8 +67,9 @@ class Outputs:
         self._kept: dict[Stream, deque[bytes]] = {"stdout": deque(), "stderr": deque()}
         self._sizes: dict[Stream, int] = {"stdout": 0, "stderr": 0}
 
-    def add(self, stream: Stream, data: bytes) -> None:
+    def add(self, stream: Stream, piece: Piece) -> None:
         """Take one piece of output."""
+        data = bytes(piece)
         if self._on_output is not None:
             self._on_output(stream, data)
         kept = self._kept[stream]
@@ -115,15 +119,15 @@ class Command:
             if exited is not None and now - exited > _MOST_AFTER_EXIT:
                 return
 
-    def pull(self, errors: Outputs) -> bytes:
-        """Return the next bytes of standard output, b"" at its end."""
+    def pull(self, errors: Outputs) -> Piece:
+        """Return the next bytes of standard output, none at its end; valid until the next call."""
         while not self.session.ended:
             piece = self._next(_TICK)
             if piece is not None and piece[0] == "stdout":
                 return piece[1]
             if piece is not None:
                 errors.add(*piece)
-        return b""
+        return bytearray()
 
     def completed(self, outputs: Outputs) -> Completed:
         """Return how it ended.
@@ -154,7 +158,7 @@ class Command:
         line = shlex.join(self._argv)
         return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 3]}..."
 
-    def _next(self, patience: float) -> tuple[Stream, bytes] | None:
+    def _next(self, patience: float) -> tuple[Stream, Piece] | None:
         if self._until is not None:
             patience = min(patience, max(0.0, self._until - time.monotonic()))
         piece = self.session.read(patience)

@@ -20,6 +20,7 @@ from gbuild.errors import HostFailure
 from gbuild.target.directories import DEEPEST, Directories
 from gbuild.target.tar_reader import (
     LONGEST_NAME,
+    Bytes,
     EndsEarly,
     Header,
     TarReader,
@@ -42,21 +43,22 @@ class TreeLimits:
 
 
 def receive_tree(
-    pull: Callable[[], bytes],
+    pull: Callable[[], Bytes],
     dest: Path,
     *,
     limits: TreeLimits,
     finish: Callable[[], None],
     warn: Callable[[str], None],
 ) -> None:
-    """Unpack the stream that ``pull`` returns (b"" at its end) as the new folder ``dest``.
+    """Unpack the stream that ``pull`` returns as the new folder ``dest``.
 
     Modes become 0755 (folders, executable by its owner) or 0644; owner and time are this
     process's. Symbolic links must be relative and stay inside. Names that differ only in case
     are warned about. ``dest`` appears whole or not at all.
 
     Args:
-        pull: returns the next bytes of the stream.
+        pull: returns the next bytes of the stream, none at its end; they are read before the
+            next call.
         dest: the folder to be made; its parent exists.
         limits: what is too much.
         finish: called at the end of the stream, also an early one; raises when the sender failed.

@@ -107,20 +107,34 @@ class Target:
         return completed
 
     def put_files(
-        self, files: Iterable[tuple[Path, str]], dest: str, *, user: str = "root", mtime: int = 0
+        self,
+        files: Iterable[tuple[Path, str]],
+        dest: str,
+        *,
+        user: str = "root",
+        mtime: int = 0,
+        timeout: float | None = None,
     ) -> None:
         """Copy files to ``dest``/name (folders are made), owned by ``user``, sorted by name.
 
         Modes become 0755 (executable by its owner) or 0644, times ``mtime``.
         """
-        self._put(file_entries(files), dest, user, mtime)
+        self._put(file_entries(files), dest, user, mtime, timeout)
 
-    def put_tree(self, source: Path, dest: str, *, user: str = "root", mtime: int = 0) -> None:
+    def put_tree(
+        self,
+        source: Path,
+        dest: str,
+        *,
+        user: str = "root",
+        mtime: int = 0,
+        timeout: float | None = None,
+    ) -> None:
         """Copy what is in the folder ``source`` into ``dest`` (made if absent), sorted by name.
 
         Nothing of the host shows: the owner is ``user``, modes are 0755 or 0644, times ``mtime``.
         """
-        self._put(tree_entries(source), dest, user, mtime)
+        self._put(tree_entries(source), dest, user, mtime, timeout)
 
     def get_tree(
         self,
@@ -211,11 +225,19 @@ class Target:
                 self._connections[user] = connection
             return connection
 
-    def _put(self, entries: Iterable[TreeEntry], dest: str, user: str, mtime: int) -> None:
+    def _put(
+        self,
+        entries: Iterable[TreeEntry],
+        dest: str,
+        user: str,
+        mtime: int,
+        timeout: float | None,
+    ) -> None:
         self.run(
             ("sh", "-c", _EXTRACT, "sh", dest),
             user=user,
             env=_PLAIN,
             stdin=lambda write: send_tree(entries, write, mtime=mtime),
+            timeout=timeout,
             check=True,
         )

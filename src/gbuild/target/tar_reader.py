@@ -15,6 +15,8 @@ from gbuild.errors import BuildFailed
 BLOCK = 512
 LONGEST_NAME = 4096
 
+Bytes = bytes | bytearray | memoryview
+
 _FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s")
 _MAGICS = (b"ustar  \0", b"ustar\x0000")
 _LARGEST = 1 << 62
@@ -56,12 +58,12 @@ class TarReader:
     """Turns a stream of pieces into headers and data.
 
     Args:
-        pull: returns the next bytes, b"" at the end.
+        pull: returns the next bytes, none at the end; they are read before the next call.
     """
 
-    def __init__(self, pull: Callable[[], bytes]) -> None:
+    def __init__(self, pull: Callable[[], Bytes]) -> None:
         self._pull = pull
-        self._held = b""
+        self._held = memoryview(b"")
         self._at = 0
 
     def headers(self) -> Iterator[Header]:
@@ -79,7 +81,7 @@ class TarReader:
         while left:
             if self._at == len(self._held):
                 self._refill()
-            piece = memoryview(self._held)[self._at : self._at + left]
+            piece = self._held[self._at : self._at + left]
             self._at += len(piece)
             left -= len(piece)
             yield piece
@@ -89,12 +91,12 @@ class TarReader:
     def finish(self) -> None:
         """Read to the end of the stream, which may hold only zeros now."""
         seen = 0
-        rest = self._held[self._at :]
+        rest = bytes(self._held[self._at :])
         while True:
             seen += len(rest)
             if rest.strip(b"\0") or seen > _TRAILER:
                 raise TreeRefused("the tar stream goes on after its end mark")
-            if not (rest := self._pull()):
+            if not (rest := bytes(self._pull())):
                 return
 
     def _next_header(self) -> Header | None:
@@ -119,7 +121,7 @@ class TarReader:
         at, held = self._at, self._held
         if len(held) - at >= count:
             self._at = at + count
-            return held[at : at + count]
+            return bytes(held[at : at + count])
         parts = bytearray(held[at:])
         while len(parts) < count:
             self._refill()
@@ -129,7 +131,7 @@ class TarReader:
         return bytes(parts)
 
     def _refill(self) -> None:
-        self._held, self._at = self._pull(), 0
+        self._held, self._at = memoryview(self._pull()), 0
         if not self._held:
             raise EndsEarly("the tar stream ends in the middle")
 

@@ -41,8 +41,8 @@ class LocalMachine(Machine):
             self._servers.append(
                 subprocess.Popen(
                     [str(SSHD), "-i", "-e", "-f", "/dev/null", *self._options],
-                    stdin=theirs,
-                    stdout=theirs,
+                    stdin=theirs.fileno(),
+                    stdout=theirs.fileno(),
                     stderr=log,
                     env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
                 )

@@ -162,7 +162,7 @@ def test_output_beyond_the_window_ends_the_connection(scripted: Make) -> None:
             channel.sendall(b"x" * 30000)
 
     def slow(stream: str, data: bytes) -> None:
-        time.sleep(0.5)
+        time.sleep(0.02)
 
     lost = pytest.raises(BackendFailure)
     with bounded(8, 40), Target(scripted(act)) as target, lost as caught:

@@ -367,14 +367,14 @@ class TestSend:
         big.parent.mkdir()
         with big.open("wb") as stream:
             stream.truncate(9 << 30)
-        got: list[bytes] = []
+        got = bytearray()
 
-        def write(data: bytes) -> bool:
-            got.append(data)
+        def write(data: bytes | memoryview) -> bool:
+            got.extend(data)
             return False
 
         send_tree(tree_entries(big.parent), write, mtime=0)
-        info = tarfile.TarInfo.frombuf(b"".join(got)[:512], "utf-8", "strict")
+        info = tarfile.TarInfo.frombuf(bytes(got[:512]), "utf-8", "strict")
         assert info.size == 9 << 30
 
     def test_a_fifo_is_refused_and_not_opened(self, tmp_path: Path) -> None:
@@ -396,7 +396,7 @@ class TestSend:
             (tmp_path / str(number)).write_bytes(b"x" * 300_000)
         calls: list[int] = []
 
-        def write(data: bytes) -> bool:
+        def write(data: bytes | memoryview) -> bool:
             calls.append(len(data))
             return False
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Self
 
 from paramiko.channel import Channel
-from paramiko.common import cMSG_CHANNEL_REQUEST
+from paramiko.common import cMSG_CHANNEL_REQUEST, cMSG_CHANNEL_WINDOW_ADJUST
 from paramiko.message import Message
 from paramiko.ssh_exception import SSHException
 
-from gbuild.target.ssh.arrivals import WINDOW, ArrivalPipe, Arrivals, Stream
+from gbuild.target.ssh.arrivals import WINDOW, ArrivalPipe, Arrivals, Piece, Stream
 from gbuild.target.ssh.wire import BoundedPacketizer
 
 _PIECE = 32 * 1024
 """Bytes of one packet; OpenSSH takes no more."""
+
+_REOPEN = WINDOW // 4
+"""Bytes taken before the server is told that it may send as many again."""
 
 _BATCH = 256 * 1024
 """Bytes sealed before they are written: few wake-ups of the server."""
@@ -32,7 +36,7 @@ class Session:
         self._arrivals = Arrivals()
         channel.in_buffer = packetizer.pipes[channel.chanid] = ArrivalPipe(self._arrivals, "stdout")
         channel.in_stderr_buffer = ArrivalPipe(self._arrivals, "stderr")
-        channel.in_window_threshold = WINDOW // 2
+        self._taken = 0
         packetizer.exit_signals[channel.chanid] = None
 
     def start(self, command: bytes, *, terminal: tuple[str, int, int] | None = None) -> None:
@@ -49,14 +53,17 @@ class Session:
         """Tell the command's terminal its new size."""
         self._channel.resize_pty(columns, rows)
 
-    def read(self, timeout: float) -> tuple[Stream, bytes] | None:
-        """Return the next output, or None: at the end, after ``timeout`` seconds, or once woken."""
-        stream = self._arrivals.wait(timeout)
-        if stream is None:
-            return None
-        # Taking it through the channel opens the window again for as many bytes.
-        take = self._channel.recv if stream == "stdout" else self._channel.recv_stderr
-        return stream, take(WINDOW)
+    def read(self, timeout: float) -> tuple[Stream, Piece] | None:
+        """Return the next output; None at its end and after ``timeout`` seconds.
+
+        It may be read until the next call.
+        """
+        piece = self._arrivals.next(timeout)
+        if piece is not None:
+            self._taken += len(piece[1])
+            if self._taken >= _REOPEN:
+                self._open_window()
+        return piece
 
     @property
     def ended(self) -> bool:
@@ -105,12 +112,7 @@ class Session:
         message.add_string("signal")
         message.add_boolean(False)
         message.add_string("KILL")
-        if self._transport.in_kex:
-            return  # nothing else may be sent while keys are agreed on
-        try:
-            self._packetizer.send_message(message)
-        except (OSError, EOFError, SSHException):
-            return  # nobody is there any more
+        self._between_key_exchanges(lambda: self._packetizer.send_message(message))
 
     def close(self) -> None:
         """Give the channel back."""
@@ -145,7 +147,22 @@ class Session:
             return room
 
     def _write(self, data: memoryview) -> bool:
-        """Send what the window has room for, between key exchanges, as paramiko does."""
+        most = min(_PIECE, self._channel.out_max_packet_size)
+        return self._between_key_exchanges(
+            lambda: self._packetizer.send_data(self._channel.remote_chanid, data, most)
+        )
+
+    def _open_window(self) -> None:
+        message = Message()
+        message.add_byte(cMSG_CHANNEL_WINDOW_ADJUST)
+        message.add_int(self._channel.remote_chanid)
+        message.add_int(self._taken)
+        self._taken = 0
+        if not self._channel.closed:
+            self._between_key_exchanges(lambda: self._packetizer.send_message(message))
+
+    def _between_key_exchanges(self, send: Callable[[], None]) -> bool:
+        """Send once no keys are being agreed on, as paramiko does; False when all is over."""
         transport = self._transport
         while transport.is_active():
             transport.clear_to_send.wait(0.1)
@@ -153,8 +170,7 @@ class Session:
                 if not transport.clear_to_send.is_set():
                     continue
                 try:
-                    most = min(_PIECE, self._channel.out_max_packet_size)
-                    self._packetizer.send_data(self._channel.remote_chanid, data, most)
+                    send()
                 except (OSError, EOFError):
                     return False
                 return True

@@ -19,7 +19,7 @@ from paramiko.packet import NeedRekeyException, Packetizer
 from paramiko.ssh_exception import SSHException
 
 from gbuild.target.ssh.arrivals import ArrivalPipe
-from gbuild.target.ssh.sealed import BLOCK, TAG, Seal
+from gbuild.target.ssh.sealed import AROUND, BLOCK, TAG, Seal
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -58,6 +58,8 @@ class BoundedPacketizer(Packetizer):
         self._inbound: Seal | None = None
         self._outbound: Seal | None = None
         self._writing = threading.Lock()
+        self._out = memoryview(bytearray(_PACKET_LIMIT))
+        self._spare: list[memoryview] = []
 
     def set_inbound_cipher(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
         """Read with new keys from the next packet on."""
@@ -109,13 +111,10 @@ class BoundedPacketizer(Packetizer):
         while True:
             if self._inbound is None:
                 number, message = super().read_message()
+            elif (opened := self._open(self._inbound)) is not None:
+                number, message = opened
             else:
-                payload = self._open(self._inbound)
-                number = payload[0]
-                if number == _CHANNEL_DATA and self._deliver(payload):
-                    continue
-                message = Message(bytes(payload[1:]))
-                message.seqno = 0
+                continue
             if number == _EXT_INFO:
                 # Its count field would be looped over, however large; nothing in it is needed.
                 return _IGNORE, message
@@ -128,8 +127,10 @@ class BoundedPacketizer(Packetizer):
         with self._writing:
             if self._outbound is None:
                 super().send_message(data)
-            else:
-                self.write_all(b"".join(self._outbound.close(data.asbytes())))
+                return
+            payload = data.asbytes()
+            out = memoryview(bytearray(len(payload) + AROUND))
+            self.write_all(out[: self._outbound.close(out, b"", payload)])
 
     def send_data(self, channel: int, data: memoryview, most: int) -> None:
         """Write ``data`` of a channel in packets of at most ``most`` bytes, all at once."""
@@ -140,10 +141,14 @@ class BoundedPacketizer(Packetizer):
                 self.send_message(Message(start + len(piece).to_bytes(4, "big") + piece))
             return
         with self._writing:
-            packets: list[bytes] = []
+            room = len(data) + len(pieces) * AROUND
+            if room > len(self._out):
+                self._out = memoryview(bytearray(room))
+            at = 0
             for piece in pieces:
-                packets += self._outbound.close(piece, start + len(piece).to_bytes(4, "big"))
-            self.write_all(b"".join(packets))
+                before = start + len(piece).to_bytes(4, "big")
+                at += self._outbound.close(self._out[at:], before, piece)
+            self.write_all(self._out[:at])
 
     def write_all(self, out: ReadableBuffer) -> None:
         """Write all of ``out``; a server that reads nothing for two minutes is given up."""
@@ -161,22 +166,28 @@ class BoundedPacketizer(Packetizer):
             else:
                 view, until = view[sent:], None
 
-    def _open(self, seal: Seal) -> memoryview:
+    def _open(self, seal: Seal) -> tuple[int, Message] | None:
+        """Read a sealed packet; None when it was a command's output, and delivered."""
         length = bytes(self._span(4, may_rekey=True))
         size = int.from_bytes(length, "big")
         if size % BLOCK or not size:
             raise SSHException(f"the server announced a packet of {size} bytes")
-        payload = seal.open(length, self._span(size + TAG))
+        sealed = self._span(size + TAG)
+        buffer = self._spare.pop() if self._spare else memoryview(bytearray(_PACKET_LIMIT))
+        payload = seal.open(length, sealed, buffer)
         if not payload:
             raise SSHException("the server sent an empty packet")
-        return payload
-
-    def _deliver(self, payload: memoryview) -> bool:
-        pipe = self.pipes.get(int.from_bytes(payload[1:5], "big"))
-        if pipe is None or len(payload) != 9 + int.from_bytes(payload[5:9], "big"):
-            return False
-        pipe.feed(payload[9:])
-        return True
+        if payload[0] == _CHANNEL_DATA:
+            pipe = self.pipes.get(int.from_bytes(payload[1:5], "big"))
+            if pipe is not None and len(payload) == 9 + int.from_bytes(payload[5:9], "big"):
+                if not pipe.feed_view(payload[9:], lambda: self._spare.append(buffer)):
+                    self._spare.append(buffer)
+                return None
+        message = Message(bytes(payload[1:]))
+        message.seqno = 0
+        number = payload[0]
+        self._spare.append(buffer)
+        return number, message
 
     def _span(self, n: int, *, may_rekey: bool = False) -> memoryview:
         """Return the next ``n`` bytes where they lie: valid until the next call."""
