@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ _FOLDERS = ("unit", "property", "contract", "integration", "e2e")
 _LEAKING_PREFIXES = ("GBUILD_", "GIT_", "XDG_")
 _LEAKING_NAMES = ("GNUPGHOME", "SOURCE_DATE_EPOCH", "NO_COLOR", "TZ", "LC_ALL", "LANGUAGE")
 _FOR_TESTS = "GBUILD_TEST_"
+_STRICT = "GBUILD_TEST_STRICT"
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +46,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("root") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs to be root"))
     items.sort(key=lambda item: _FOLDERS.index(_folder(item)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what was skipped for a missing tool, where all tools should be (``bin/test``)."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2]
+        if _STRICT in os.environ and "is not installed" in reason:
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: {reason}"
+    return report
 
 
 def _folder(item: pytest.Item) -> str:
