@@ -1,6 +1,6 @@
 """Debian binary packages: the ar container and the control fields (deb(5), deb-control(5)).
 
-Programs that run as mapped root use it too: beside the standard library only our errors.
+Programs that run as mapped root use it too: beside the standard library only host.process.
 """
 
 from __future__ import annotations
@@ -8,14 +8,11 @@ from __future__ import annotations
 import io
 import lzma
 import re
-import shutil
-import subprocess  # noqa: TID251 - host.process is not for programs that run as mapped root
 import tarfile
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, BinaryIO
 
-from gbuild.errors import MissingTool
 from gbuild.host.process import run, which
 
 if TYPE_CHECKING:
@@ -86,8 +83,6 @@ def decompressed(data: bytes, name: str) -> bytes:
         DamagedPackage: another compression, or damaged.
         MissingTool: zstd is needed and not installed.
     """
-    if name.endswith(".zst"):
-        return unzstd(data)
     try:
         if name.endswith(".xz"):
             return lzma.LZMADecompressor().decompress(data, _LARGEST_CONTROL)
@@ -102,31 +97,14 @@ def decompressed(data: bytes, name: str) -> bytes:
     raise DamagedPackage(f"{name} is compressed in a way that is not known here")
 
 
-def unzstd(data: bytes) -> bytes:
-    """Return what zstd made of ``data`` (Ubuntu's packages since 21.10).
+def unzstd(data: bytes, name: str) -> bytes:
+    """Decompress a member that zstd packed, as Ubuntu has them since 21.10.
 
-    Python has no zstd before 3.14, so the host's program reads it.
+    Python has no zstd before 3.14, so the host's program does it.
 
     Raises:
         DamagedPackage: it is damaged.
-        MissingTool: the program is not installed.
-    """
-    tool = shutil.which("zstd", path="/usr/local/bin:/usr/bin:/bin")
-    if tool is None:
-        raise MissingTool("zstd is not installed on this host", hint="sudo apt-get install zstd")
-    command = [tool, "--decompress", "--stdout", "--quiet"]
-    done = subprocess.run(command, input=data, capture_output=True, check=False, env={}, cwd="/")
-    if done.returncode != 0:
-        raise DamagedPackage("a member compressed by zstd is damaged")
-    return done.stdout
-
-
-def unzstd(data: bytes, name: str) -> bytes:
-    """Decompress zstd, as Ubuntu packs; Python 3.11 cannot, so the host's program does.
-
-    Raises:
         MissingTool: zstd is not installed.
-        DamagedPackage: the data are damaged.
     """
     tool = which("zstd", package="zstd")
     done = run([tool, "--decompress", "--stdout", "--quiet"], stdin=data, check=False)

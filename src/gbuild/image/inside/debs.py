@@ -117,7 +117,7 @@ def unpacked(stream: BinaryIO, name: str, size: int) -> Iterator[bytes]:
     """Yield the bytes of a compressed member of ``size`` bytes, piece by piece."""
     ending = name.removeprefix("data.tar")
     if ending == ".zst":
-        yield unzstd(stream.read(size))
+        yield unzstd(stream.read(size), name)
         return
     pieces = _pieces(stream, size)
     if ending == ".xz":
