@@ -84,6 +84,31 @@ def prune(session: Session, older_than: float, everything: bool) -> None:
     session.answer({"removed": [one.key for one in gone]})
 
 
+@gbase.command()
+@shared_options(workspace=False)
+def check(session: Session) -> int:
+    """Hash every image again, tar and unpacked tree; exit 1 when one was changed."""
+    from gbuild.errors import WrongHash
+    from gbuild.host.idmap import current
+    from gbuild.image.prune import check as hash_again
+    from gbuild.image.prune import images
+    from gbuild.ui.escape import terminal
+
+    session.command = "gbase.check"
+    idmap = current(session.environment)
+    wrong: dict[str, str] = {}
+    found = images(session.store)
+    for one in found:
+        try:
+            hash_again(one, session.store, idmap=idmap)
+        except WrongHash as error:
+            wrong[one.key] = error.brief
+        verdict = terminal(wrong.get(one.key, "good"))
+        session.say(f"{one.label} {one.sha256[:16]}: {verdict}")
+    session.answer({"good": [o.key for o in found if o.key not in wrong], "changed": wrong})
+    return 1 if wrong else 0
+
+
 def main() -> None:
     """Run the command of this process."""
     run(gbase)

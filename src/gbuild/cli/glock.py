@@ -107,7 +107,6 @@ def resolve(
 @shared_options(workspace=False)
 def verify(session: Session, descriptor: Path, lock_file: Path | None, offline: bool) -> None:
     """Prove that every hash in DESCRIPTOR's lock was vouched for by the archives' keys."""
-    session.command = "glock.verify"
     from gbuild.image.lockfiles import lock_path, read
     from gbuild.image.proof import check
     from gbuild.image.resolve import refuse_misfit
@@ -142,7 +141,6 @@ def verify(session: Session, descriptor: Path, lock_file: Path | None, offline: 
 @shared_options(workspace=False, store=False)
 def show(session: Session, lock_file: Path) -> None:
     """Show what a lock pins."""
-    session.command = "glock.show"
     from gbuild.formats.lockfile import lock_digest
     from gbuild.image.lockfiles import read_lock_file
     from gbuild.ui.table import plain
@@ -167,7 +165,6 @@ def show(session: Session, lock_file: Path) -> None:
 @shared_options(workspace=False, store=False)
 def diff(session: Session, old: Path, new: Path) -> int:
     """Show which packages differ between two locks; exit 1 when some do."""
-    session.command = "glock.diff"
     from gbuild.image.lockdiff import changes, lines
     from gbuild.image.lockfiles import read_lock_file
 

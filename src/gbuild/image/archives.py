@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -344,11 +344,6 @@ def snapshots(archive: Archive, environment: Mapping[str, str]) -> tuple[str, ..
 def index_text(index: IndexFile, store: Store) -> bytes:
     """Return the text of an index from the store, hashed again and decompressed."""
     return decompress(store.verified(index.sha256).read_bytes(), index.path)
-
-
-def index_reader(store: Store) -> Callable[[IndexFile], bytes]:
-    """Return :func:`index_text` bound to a store."""
-    return lambda index: index_text(index, store)
 
 
 def _day(seconds: int) -> str:

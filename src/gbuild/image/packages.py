@@ -87,6 +87,8 @@ def _stanza(text: bytes, inside: int) -> Stanza:
         raise Untrusted(
             f"the index entry of {fields.get('Package', '?')} lacks {', '.join(missing)}"
         )
+    if not re.fullmatch(r"[0-9]{1,18}", fields["Size"]):
+        raise Untrusted(f"the index entry of {fields['Package']} has no size that can be read")
     return Stanza(
         name=fields["Package"],
         version=fields["Version"],

@@ -195,7 +195,12 @@ def _make(environment: Environment, store: Store, idmap: IdMap, sink: Sink) -> I
         path.unlink(missing_ok=True)
     folder = store.root / "images" / key_of(environment)
     folder.mkdir(exist_ok=True, mode=0o755)
-    record = {"sha256": sha256, "recipe": RECIPE, "label": environment.label}
+    record = {
+        "date": environment.date,
+        "label": environment.label,
+        "recipe": RECIPE,
+        "sha256": sha256,
+    }
     write_atomically(folder / "image.json", json.dumps(record, sort_keys=True).encode())
     image = find(environment, store)
     if image is None:

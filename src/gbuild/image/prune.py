@@ -1,4 +1,4 @@
-"""Which images the store has, and removing those that nobody used for a while."""
+"""Which images the store has, whether they are whole, and removing those nobody uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from gbuild.errors import Busy, GbuildError
 from gbuild.host.idmap import IdMap
 from gbuild.host.store import Store
-from gbuild.image.unpacked import lock_name, remove_tree
+from gbuild.image.unpacked import lock_name, rehash, remove_tree
 from gbuild.model.event import Event, Sink
 
 _STALE = 86400
@@ -23,13 +23,18 @@ _STALE = 86400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredImage:
-    """An image in the store; ``size`` (bytes) is of its tar, ``used`` seconds since the epoch."""
+    """An image in the store; ``size`` (bytes) is of its tar.
+
+    ``date`` (its SOURCE_DATE_EPOCH) and ``used`` are seconds since the epoch; ``maps`` names the
+    maps of users for which it is unpacked.
+    """
 
     key: str
     label: str
     sha256: str
     recipe: int
     size: int
+    date: int
     used: float
     maps: tuple[str, ...]
 
@@ -51,11 +56,25 @@ def _stored(folder: Path, store: Store) -> StoredImage | None:
             sha256=fields["sha256"],
             recipe=fields["recipe"],
             size=tar.stat().st_size if tar.exists() else 0,
+            date=fields["date"],
             used=record.stat().st_mtime,
             maps=tuple(sorted(path.name for path in folder.iterdir() if path.is_dir())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def check(image: StoredImage, store: Store, *, idmap: IdMap) -> None:
+    """Hash an image's tar and its tree for this map again, byte by byte.
+
+    Raises:
+        WrongHash: one of them was changed; a damaged tar is removed.
+    """
+    with store.lock(lock_name(image.key, idmap.label), shared=True):
+        store.verified(image.sha256)
+        root = store.root / "images" / image.key / idmap.label / "root"
+        if root.is_dir():
+            rehash(root, sha256=image.sha256, date=image.date, idmap=idmap)
 
 
 def prune(

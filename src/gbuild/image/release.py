@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gbuild.errors import Untrusted
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_SIZE = re.compile(r"[0-9]{1,18}\Z")
 _COMPRESSIONS = (".xz", ".gz", "")
 
 
@@ -102,7 +103,7 @@ def _fields(text: str) -> tuple[dict[str, str], dict[str, IndexFile]]:
 
 def _index_file(line: str) -> IndexFile:
     words = line.split()
-    if len(words) != 3 or not _SHA256.match(words[0]) or not words[1].isdecimal():
+    if len(words) != 3 or not _SHA256.match(words[0]) or not _SIZE.match(words[1]):
         raise Untrusted(f"a line of the InRelease cannot be read: {line[:120]!r}")
     path = words[2]
     if path.startswith("/") or ".." in path.split("/"):
@@ -114,5 +115,5 @@ def _time(text: str) -> int:
     """Read ``Sat, 12 Sep 2026 07:55:41 UTC`` (RFC 5322 with the zone spelt UTC)."""
     try:
         return int(email.utils.parsedate_to_datetime(text.replace("UTC", "+0000")).timestamp())
-    except ValueError as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise Untrusted(f"the InRelease has no date that can be read: {text[:60]!r}") from error

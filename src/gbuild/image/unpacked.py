@@ -73,18 +73,20 @@ def prepare(image: Image, *, store: Store, idmap: IdMap, sink: Sink) -> None:
                 unpacked.renew(sink)
 
 
-def rehash(image: Image, root: Path, *, idmap: IdMap) -> None:
-    """Hash every byte of an unpacked tree again: packed, it must be the image.
+def rehash(root: Path, *, sha256: str, date: int, idmap: IdMap) -> None:
+    """Hash every byte of an unpacked tree again: packed, it must be the image's tar.
+
+    ``date`` is the image's SOURCE_DATE_EPOCH, which no time in the tree may be after.
 
     Raises:
-        WrongHash: it is not.
+        WrongHash: it is something else.
     """
     with tempfile.TemporaryFile() as out:
         _done(
             run_trusted(
                 idmap,
                 _INSIDE / "stamp.py",
-                ("pack", str(root), str(image.environment.date)),
+                ("pack", str(root), str(date)),
                 folders=(root,),
                 stdout=out.fileno(),
             ),
@@ -92,10 +94,10 @@ def rehash(image: Image, root: Path, *, idmap: IdMap) -> None:
         )
         out.seek(0)
         found = hashlib.file_digest(out, "sha256").hexdigest()
-    if found != image.sha256:
+    if found != sha256:
         raise WrongHash(
-            f"the unpacked image of {image.environment.label} was changed",
-            details=(f"expected sha256 {image.sha256}", f"got      sha256 {found}"),
+            f"the unpacked image {root} was changed",
+            details=(f"expected sha256 {sha256}", f"got      sha256 {found}"),
             hint="gbase prune --all, then build again",
         )
 
