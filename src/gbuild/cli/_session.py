@@ -22,7 +22,7 @@ class Session:
     """The shared options as given, and the few things made from them when first asked for.
 
     Attributes:
-        command: names the ``format`` of JSON answers; a group sets it to ``gtarget.list``.
+        command: names the ``format`` of JSON answers: ``gsign``, ``gtarget.list``.
         environment: this process's environment variables.
         json: answer with one JSON object on standard output.
         quiet: show warnings and errors only.

@@ -90,7 +90,9 @@ class Pairs(click.ParamType[dict[str, str]]):
 @click.option(
     "-o", "--cache-read-only", is_flag=True, help="Use the cache, bring nothing back into it."
 )
-@click.option("--skip-fetch", is_flag=True, help="Use the git objects that inputs/ has.")
+@click.option(
+    "--skip-fetch", is_flag=True, help="Fetch no remote: use the git objects that the store has."
+)
 @click.option("--fetch-tags", is_flag=True, help="Fetch all tags of the remotes, too.")
 @click.option("--fetch-branches", is_flag=True, help="Fetch all branches of the remotes, too.")
 @click.option("--skip-cleanup", is_flag=True, help="Let the targets live on after the build.")

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 _CANNOT = 3
 _TOOLS = (
     ("git", "git", "remotes, and signatures kept in git"),
-    ("gpg", "gnupg", "gsign, gverify and locks"),
+    ("gpg", "gnupg", "gsign and gverify"),
+    ("gpgv", "gpgv", "locks and their proofs"),
     ("apt-get", "apt", "locking packages"),
-    ("dpkg-deb", "dpkg", "making images"),
+    ("zstd", "zstd", "images of Ubuntu 21.10 and later"),
 )
 """Program, Debian package, what it is for."""
 

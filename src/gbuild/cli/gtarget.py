@@ -68,7 +68,6 @@ def start(
     from gbuild.engine.targets import start_target
     from gbuild.target.backend import Limits
 
-    session.command = "gtarget.start"
     parts = app.make_parts(
         backend, store=session.store, environment=session.environment, sink=session.sink
     )
@@ -283,7 +282,6 @@ def prune(session: Session, *, backend: str) -> None:
 def _backend(session: Session, name: str) -> Backend:
     from gbuild import app
 
-    session.command = f"gtarget.{click.get_current_context().info_name}"
     return app.make_backend(
         name, store=session.store, environment=session.environment, sink=session.sink
     )

@@ -43,7 +43,7 @@ def test_json_has_every_finding(tmp_path: Path) -> None:
     assert answer["format"] == "gbuild.gdoctor/1"
     assert answer["works"] is True
     names = {finding["what"] for finding in answer["findings"]}
-    assert {"namespaces", "overlay", "map of users", "git", "gpg"} <= names
+    assert {"namespaces", "overlay", "map of users", "git", "gpg", "gpgv", "zstd"} <= names
     assert {finding["state"] for finding in answer["findings"]} <= {
         "ok",
         "missing",
