@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from gbuild.engine.input_files import together
 from gbuild.errors import GbuildError, Unavailable, UsageFailure
-from gbuild.host import git_place, web
-from gbuild.host.git_mirror import Access, Mirror
-from gbuild.host.git_plan import Module, Planner
+from gbuild.host import web
+from gbuild.host.git import place
+from gbuild.host.git.mirror import Access, Mirror
+from gbuild.host.git.plan import Module, Planner
 from gbuild.host.process import ToolFailed
 from gbuild.host.store import Store
 from gbuild.model import names
@@ -90,7 +91,7 @@ def check(choices: tuple[Choice, ...], *, workspace: Path, store: Store, fetch: 
         Unavailable: fetching is off, and remotes are not in the store; names all of them.
     """
     for choice in choices:
-        git_place.check(workspace / "inputs", choice.dir)
+        place.check(workspace / "inputs", choice.dir)
     missing = [
         Unavailable(f"{choice.dir}: nothing of {choice.url} is in the store")
         for choice in choices
@@ -159,7 +160,7 @@ def _placed(choice: Choice, planner: Planner, inputs: Path) -> ResolvedRemote:
         url=choice.declared_url if choice.local else choice.url,
         commit=module.commit,
         author_time=module.author_time,
-        tree_sha256=git_place.place(module, inputs, choice.dir),
+        tree_sha256=place.place(module, inputs, choice.dir),
         checkout=inputs / choice.dir,
     )
 

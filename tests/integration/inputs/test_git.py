@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from gbuild.errors import GbuildError, NameInvalid, Unavailable, UsageFailure
-from gbuild.host import git_checkout, git_place
 from gbuild.host.files import write_atomically
-from gbuild.host.git_mirror import Access
-from gbuild.host.git_plan import Module, Planner
+from gbuild.host.git import checkout, place
+from gbuild.host.git.mirror import Access
+from gbuild.host.git.plan import Module, Planner
 from gbuild.host.store import Store
 from gbuild.host.tree_digest import seal, tree_sha256
 from gbuild.model.event import Event
@@ -49,7 +49,7 @@ class Bench:
         return planner.plan(name, f"{self.base}/{name}", revision)
 
     def checkout(self, revision: str, **choices: Any) -> Path:
-        git_place.place(self.plan(revision, **choices), self.inputs, "hello")
+        place.place(self.plan(revision, **choices), self.inputs, "hello")
         return self.inputs / "hello"
 
 
@@ -223,7 +223,7 @@ def test_moved_and_removed_tags_follow_the_remote(bench: Bench) -> None:
 def test_many_runs_at_once_share_one_mirror(bench: Bench, tmp_path: Path) -> None:
     def one(number: int) -> str:
         module = bench.plan("v1.0")
-        git_checkout.build(module, tmp_path / str(number))
+        checkout.build(module, tmp_path / str(number))
         return module.commit
 
     with ThreadPoolExecutor(4) as pool:
@@ -257,7 +257,7 @@ def test_a_checkout_does_not_depend_on_how_the_mirror_grew(bench: Bench, tmp_pat
     one = bench.checkout("v2.0")
     other = tmp_path / "other"
     fresh = Planner(store=Store(tmp_path / "store2"), access=Access(), fetch=True)
-    git_checkout.build(fresh.plan("hello", f"{bench.base}/hello", "v2.0"), other)
+    checkout.build(fresh.plan("hello", f"{bench.base}/hello", "v2.0"), other)
     assert tree_sha256(one) == tree_sha256(other)
     assert describe(one) == describe(other)
 
@@ -281,7 +281,7 @@ def test_two_checkouts_are_alike_to_the_last_byte(bench: Bench, tmp_path: Path) 
     for name, mask in (("one", 0o077), ("two", 0o000)):
         before = os.umask(mask)
         try:
-            git_checkout.build(module, tmp_path / name)
+            checkout.build(module, tmp_path / name)
         finally:
             os.umask(before)
     assert seal(tmp_path / "one") == seal(tmp_path / "two")
@@ -352,7 +352,7 @@ def test_the_persons_git_configuration_changes_nothing(
         monkeypatch.setenv(variable, value)
     other = tmp_path / "other"
     planner = Planner(store=Store(tmp_path / "store2"), access=Access(), fetch=True)
-    git_checkout.build(planner.plan("hello", f"{bench.base}/hello", "main"), other)
+    checkout.build(planner.plan("hello", f"{bench.base}/hello", "main"), other)
     monkeypatch.undo()
     assert describe(other) == calm
     assert (other / "hello.c").read_text() == "say hello\n"
@@ -386,7 +386,7 @@ def test_replace_objects_and_grafts_do_not_arrive(bench: Bench) -> None:
     (planted / "info").mkdir(exist_ok=True)
     (planted / "info/grafts").write_text(f"{good} {evil}\n")
     again = bench.inputs.parent / "again"
-    git_checkout.build(bench.plan("v1.0", fetch=False), again)
+    checkout.build(bench.plan("v1.0", fetch=False), again)
     assert describe(again) == describe(folder)
 
 
@@ -668,14 +668,14 @@ def test_killed_at_any_step_of_a_swap_the_next_run_goes_on(
         return call
 
     with monkeypatch.context() as patched:
-        patched.setattr(git_checkout, "build", dying(git_checkout.build))
-        patched.setattr("gbuild.host.git_place.seal", dying(seal))
-        patched.setattr("gbuild.host.git_place.write_atomically", dying(write_atomically))
+        patched.setattr(checkout, "build", dying(checkout.build))
+        patched.setattr("gbuild.host.git.place.seal", dying(seal))
+        patched.setattr("gbuild.host.git.place.write_atomically", dying(write_atomically))
         patched.setattr(Path, "rename", dying(Path.rename))
         patched.setattr(shutil, "rmtree", dying(shutil.rmtree))
         with pytest.raises(Killed):
-            git_place.place(module, bench.inputs, "hello")
-    git_place.place(module, bench.inputs, "hello")
+            place.place(module, bench.inputs, "hello")
+    place.place(module, bench.inputs, "hello")
     assert "two.c" in files(folder)
     assert [path.name for path in (bench.inputs / ".gbuild").iterdir()] == ["hello.json"]
 

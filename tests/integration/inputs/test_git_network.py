@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from gbuild.errors import Busy, HostFailure, Unavailable
-from gbuild.host import git_checkout, web
+from gbuild.host import web
 from gbuild.host.fetch import fetch_bytes
-from gbuild.host.git_mirror import Access
-from gbuild.host.git_plan import Module, Planner
+from gbuild.host.git import checkout
+from gbuild.host.git.mirror import Access
+from gbuild.host.git.plan import Module, Planner
 from gbuild.host.store import Store
 from gbuild.host.web import Settings
 from gbuild.model.event import Event
@@ -88,7 +89,7 @@ def test_smart_http_with_the_whole_way_to_a_checkout(
     events: list[Event] = []
     hello.commit({"big.bin": os.urandom(200_000).hex()})
     module = plan(store, f"{smart_url}/hello", "main", sink=events.append)
-    git_checkout.build(module, tmp_path / "out")
+    checkout.build(module, tmp_path / "out")
     assert (tmp_path / "out/run.sh").read_text() == "#!/bin/sh\n"
     received = [event.data for event in events if event.kind == "progress"]
     assert received
@@ -236,8 +237,8 @@ def test_a_silent_server_is_given_up(store: Store, silent: tuple[str, threading.
 CHILD = """
 import sys
 from pathlib import Path
-from gbuild.host.git_mirror import Access
-from gbuild.host.git_plan import Planner
+from gbuild.host.git.mirror import Access
+from gbuild.host.git.plan import Planner
 from gbuild.host.store import Store
 planner = Planner(store=Store(Path(sys.argv[1])), access=Access(), fetch=True)
 planner.plan("hello", sys.argv[2], "v1.0")

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from gbuild.errors import Unavailable, UsageFailure
-from gbuild.host.git import Git
+from gbuild.host.git.command import Git
 from gbuild.model.names import remote_refusal
 
 _GITLINK = "160000"

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from gbuild.errors import TimedOut
-from gbuild.host.git import Git, failure
+from gbuild.host.git.command import Git, failure
 from gbuild.host.process import CLEAN_ENVIRONMENT, Completed
 from gbuild.model.event import Event, Sink
 

@@ -15,8 +15,8 @@ import stat
 from pathlib import Path
 
 from gbuild.errors import Bug
-from gbuild.host.git import Git
-from gbuild.host.git_plan import Module
+from gbuild.host.git.command import Git
+from gbuild.host.git.plan import Module
 
 _CONFIG = """\
 [core]

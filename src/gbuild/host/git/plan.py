@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gbuild.errors import Unavailable, UsageFailure
-from gbuild.host import git_modules, git_revision
-from gbuild.host.git import Git
-from gbuild.host.git_mirror import Access, Mirror, references
+from gbuild.host.git import revision as revisions
+from gbuild.host.git import submodules
+from gbuild.host.git.command import Git
+from gbuild.host.git.mirror import Access, Mirror, references
 from gbuild.host.store import Store
 from gbuild.model.event import Event
 from gbuild.model.names import remote_url
@@ -83,8 +84,8 @@ class Planner:
         mirror = self._mirror(where, url)
         self._obtain(mirror, revision, where)
         with mirror.reading() as git:
-            commit = git_revision.resolve(git, revision, where=where)
-            found, homeless = git_modules.submodules(git, commit, where=where)
+            commit = revisions.resolve(git, revision, where=where)
+            found, homeless = submodules.submodules(git, commit, where=where)
             refs = self._references(git, commit)
             author_time = int(git.text("log", "-1", "--format=%at", commit, "--"))
         for one in homeless:
@@ -110,10 +111,10 @@ class Planner:
         return bool(damaged)
 
     def _below(
-        self, where: str, parent: Mirror, one: git_modules.Submodule, path: str, depth: int
+        self, where: str, parent: Mirror, one: submodules.Submodule, path: str, depth: int
     ) -> Module:
         inner = f"{where}/{one.path}"
-        url = self.urls.get(inner) or git_modules.address(
+        url = self.urls.get(inner) or submodules.address(
             one, parent.url, parent_local=parent.local, where=inner
         )
         below = f"{path}/{one.path}" if path else one.path
@@ -144,7 +145,7 @@ class Planner:
 
     def _obtain(self, mirror: Mirror, revision: str, where: str) -> None:
         """Ask for a commit that no branch or tag leads to, or a reference elsewhere."""
-        if not self.fetch or not git_revision.fetched_by_name(revision):
+        if not self.fetch or not revisions.fetched_by_name(revision):
             return
         if revision.startswith(("refs/heads/", "refs/tags/")):
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gbuild.errors import Unavailable, UsageFailure
-from gbuild.host.git_modules import Submodule, address
+from gbuild.host.git.submodules import Submodule, address
 
 
 def resolve(url: str, parent: str, *, local: bool = False) -> str:

@@ -6,8 +6,8 @@ import difflib
 import re
 
 from gbuild.errors import Unavailable, UsageFailure
-from gbuild.host.git import Git
-from gbuild.host.git_mirror import HASH, kept_as, references
+from gbuild.host.git.command import Git
+from gbuild.host.git.mirror import HASH, kept_as, references
 
 _PREFIX = re.compile(r"[0-9a-f]{4,39}\Z")
 _SUFFIX = re.compile(r"[~^][0-9~^]*\Z")

@@ -18,8 +18,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gbuild.errors import TimedOut, Unavailable
-from gbuild.host.git import NETWORK, Git
-from gbuild.host.git_watch import watch
+from gbuild.host.git.command import NETWORK, Git
+from gbuild.host.git.watch import watch
 from gbuild.host.process import ToolFailed
 from gbuild.host.store import Store
 from gbuild.host.web import Settings, shown

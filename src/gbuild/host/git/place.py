@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gbuild.errors import UsageFailure
-from gbuild.host import git_checkout
 from gbuild.host.files import write_atomically
-from gbuild.host.git_plan import Module
+from gbuild.host.git import checkout
+from gbuild.host.git.plan import Module
 from gbuild.host.tree_digest import seal
 
 _OWN = ".gbuild"
@@ -78,7 +78,7 @@ def check(inputs: Path, name: str) -> None:
 
 
 def _make(module: Module, folder: Path) -> _State:
-    git_checkout.build(module, folder)
+    checkout.build(module, folder)
     sealed, tree = seal(folder)
     return _State(identity=module.identity, seal=sealed, tree=tree, references=_references(folder))
 
