@@ -121,7 +121,7 @@ class _Unpacker:
         self._here = b"."
         self._parts: list[bytes] = []
         self._links: list[tuple[list[bytes], bytes, bytes]] = []
-        self._folded: dict[str, bytes] = {}
+        self._folded: dict[bytes, bytes] = {}
         self._alike = 0
 
     def take(self, header: Header) -> None:
@@ -181,7 +181,10 @@ class _Unpacker:
             raise TreeRefused(f"the tree has more than {self._limits.size} bytes")
 
     def _compare(self, name: bytes) -> None:
-        folded = unicodedata.normalize("NFC", name.decode()).casefold()
+        if name.isascii():
+            folded = name.lower()
+        else:
+            folded = unicodedata.normalize("NFC", name.decode()).casefold().encode()
         other = self._folded.setdefault(folded, name)
         if other is not name and self._alike < _WARNINGS:
             self._alike += 1

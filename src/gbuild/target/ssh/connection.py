@@ -34,6 +34,7 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes128-ctr")
 _DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-256", "hmac-sha1")
 _KEX = ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256")
 _REASON_LENGTH = 200
+_SEND_BUFFER = 1 << 20
 
 
 class Guard:
@@ -68,6 +69,8 @@ class Connection:
         self._machine = machine
         self.user = user
         self._link = machine.connect()
+        # While the server works through one batch we seal the next.
+        self._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self._transport = Transport(
             self._link,
             default_window_size=WINDOW,
