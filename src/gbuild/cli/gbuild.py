@@ -47,6 +47,7 @@ class Pairs(click.ParamType[dict[str, str]]):
     "-i",
     "--skip-image",
     is_flag=True,
+    expose_value=False,
     help="Accepted as in Gitian: images at hand are always reused, targets are always clean.",
 )
 @click.option("--upgrade", is_flag=True, help="Use today's packages although there is a lock.")
@@ -149,7 +150,7 @@ def gbuild(
     from gbuild.model.options import BuildOptions
 
     _note_other_backends(session, options["backend"])
-    chosen = BuildOptions(use_cache=not no_cache, quiet=session.quiet, **options)
+    chosen = BuildOptions(use_cache=not no_cache, **options)
     parts = app.make_parts(
         chosen.backend, store=session.store, environment=session.environment, sink=session.sink
     )

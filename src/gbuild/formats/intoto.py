@@ -18,7 +18,6 @@ from gbuild.model.provenance import Parameter, Provenance, ProvenImage, ProvenJo
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
 BUILD_TYPE = "urn:gbuild:build-type:descriptor:1"
 """Names the meaning of our parameters; another meaning gets another number."""
 

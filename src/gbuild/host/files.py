@@ -14,8 +14,6 @@ from typing import BinaryIO
 
 from gbuild.errors import Busy
 
-_CHUNK = 1 << 20
-
 
 def sha256_of(path: Path) -> str:
     """Return the sha256 (64 lower-case hex) of a file's bytes."""

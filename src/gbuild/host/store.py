@@ -5,6 +5,8 @@ Layout below the root::
     blobs/<first two hex>/<sha256>      immutable files, mode 0444
     images/<key>/...                    kept by gbuild.image
     git/<sha256 of the url>.git         mirrors, kept by gbuild.host.git
+    proved/                             which locks were proved, kept by gbuild.image.proof
+    run/, scratch/                      targets, kept by their backend
     locks/<name>                        flock files, never removed
     tmp/                                what is being written; emptied by prune
 

@@ -1,9 +1,9 @@
 """The grammar of every name that reaches a path, a command line or a document.
 
-Each function returns its argument or raises :class:`~gbuild.errors.NameInvalid`. A name that
-passed cannot be taken for an option (no leading dash), a parent folder, a second word or a
-control sequence. Two names that differ only in case are both valid; :func:`collisions` finds
-them for callers whose names end as files on somebody's disk.
+Readers of documents ask a :class:`Grammar`; each function returns its argument or raises
+:class:`~gbuild.errors.NameInvalid`. A name that passed cannot be taken for an option (no leading
+dash), a parent folder, a second word or a control sequence. Two names that differ only in case
+are both valid.
 
 Sources: Debian Policy 5.6.1 (package names) and 11.1 (architectures), git-check-ref-format(1)
 (revisions), Gitian's rule of letters, digits, ``_ . -`` for everything it put on a command line.
@@ -12,8 +12,6 @@ Sources: Debian Policy 5.6.1 (package names) and 11.1 (architectures), git-check
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gbuild.errors import NameInvalid
@@ -156,29 +154,9 @@ _LOCAL_URL = re.compile(r"(?:file://)?/[^\x00-\x1f\x7f-\x9f]*")
 REMOTE_EXPECTED = "an address such as https://host/path.git, ssh://host/path or git@host:path"
 
 
-def package_name(text: str, *, where: str = "") -> str:
-    """Check a binary package's name by Debian Policy 5.6.1, with or without ``:arch``."""
-    return PACKAGE.check(text, where)
-
-
-def suite_name(text: str, *, where: str = "") -> str:
-    """Check a suite such as ``bookworm``; it becomes a part of folder names."""
-    return SUITE.check(text, where)
-
-
-def architecture_name(text: str, *, where: str = "") -> str:
-    """Check an architecture's grammar (not whether this host can run it)."""
-    return ARCHITECTURE.check(text, where)
-
-
 def directory_name(text: str, *, where: str = "") -> str:
     """Check the single folder name of a remote."""
     return DIRECTORY.check(text, where)
-
-
-def file_name(text: str, *, where: str = "") -> str:
-    """Check the single file name of an input."""
-    return FILE.check(text, where)
 
 
 def release_name(text: str, *, where: str = "") -> str:
@@ -189,11 +167,6 @@ def release_name(text: str, *, where: str = "") -> str:
 def signer_name(text: str, *, where: str = "") -> str:
     """Check a signer (nickname, e-mail, key id, fingerprint); it becomes a folder's name."""
     return SIGNER.check(text, where)
-
-
-def build_name(text: str, *, where: str = "") -> str:
-    """Check a descriptor's ``name``; it becomes a part of ``<name>-res.yml`` and cache folders."""
-    return BUILD.check(text, where)
 
 
 def target_name(text: str, *, where: str = "") -> str:
@@ -233,11 +206,3 @@ def remote_url(text: str, *, where: str = "", local: bool = False) -> str:
             f"{where}: {reason}" if where else reason, details=(f"expected {REMOTE_EXPECTED}",)
         )
     return text
-
-
-def collisions(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the groups of names that are the same on a disk that ignores case."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        groups[name.casefold()].append(name)
-    return tuple(tuple(group) for group in groups.values() if len(group) > 1)

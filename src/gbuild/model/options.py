@@ -14,7 +14,7 @@ class BuildOptions:
     """Options of one gbuild run; Gitian's under Gitian's names, ours after them.
 
     ``memory`` is in MiB, ``timeout`` in seconds, ``commits`` and ``urls`` map a remote's dir to
-    a revision or an address, ``network`` overrides the descriptor (``--offline`` gives "none").
+    a revision or an address.
     """
 
     num_procs: int = 2
@@ -25,7 +25,6 @@ class BuildOptions:
     fetch_tags: bool = False
     fetch_branches: bool = False
     skip_cleanup: bool = False
-    skip_image: bool = False
     upgrade: bool = False
     cache_read_only: bool = False
     use_cache: bool = True
@@ -39,4 +38,3 @@ class BuildOptions:
     timeout: float | None = None
     scratch: Scratch = "tmpfs"
     disk: int | None = None
-    quiet: bool = False

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gbuild.formats.manifest import read_in_manifest, read_manifest, sort_base, write_manifest
+from gbuild.formats.manifest import ordered, read_in_manifest, read_manifest, write_manifest
 from gbuild.formats.report import read_report, write_report
 from gbuild.model.manifest import Report
 
@@ -69,7 +69,7 @@ def test_the_manifests_are_lists_of_files_in_our_order(reports: dict[str, Report
 
 def test_most_base_manifests_have_our_order(reports: dict[str, Report]) -> None:
     orders = Counter(
-        sort_base(entries) == entries
+        ordered(entries) == entries
         for report in reports.values()
         for entries in map(read_manifest, report.base_manifests.values())
     )

@@ -9,9 +9,9 @@ import pytest
 from gbuild.formats.manifest import (
     MalformedManifest,
     base_manifest,
+    ordered,
     read_in_manifest,
     read_manifest,
-    sort_base,
     write_in_manifest,
     write_manifest,
 )
@@ -98,7 +98,7 @@ def test_a_base_manifest_comes_from_the_lock_in_apts_file_names() -> None:
 
 def test_base_lines_are_sorted_as_sort_does_in_the_c_locale() -> None:
     names = ["libb_1.deb", "libB_1.deb", "lib-a_1.deb", "lib_1.deb", "liba_1.deb"]
-    entries = sort_base(Entry(path=name, digest=A) for name in names)
+    entries = ordered(Entry(path=name, digest=A) for name in names)
     expected = ["lib-a_1.deb", "libB_1.deb", "lib_1.deb", "liba_1.deb", "libb_1.deb"]
     assert [entry.path for entry in entries] == expected
 
