@@ -32,7 +32,7 @@ class _Default(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(name="glock", cls=_Default)
+@click.group(name="glock", cls=_Default, subcommand_metavar="DESCRIPTOR | COMMAND ...")
 def glock() -> None:
     """Pin the packages of a descriptor.
 

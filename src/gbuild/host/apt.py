@@ -22,6 +22,8 @@ _UNKNOWN = (
     re.compile(r"^E: Package '([^']+)' has no installation candidate$", re.MULTILINE),
     re.compile(r"^E: Couldn't find any package by (?:regex|glob) '([^']+)'$", re.MULTILINE),
 )
+_ESSENTIAL = "?and(?essential,?architecture({arch}))"
+"""apt-patterns(7); without the second condition a foreign architecture's would be wanted too."""
 _CONFIGURATION = """\
 Dir "{root}";
 Dir::Etc "{root}/etc/";
@@ -102,6 +104,7 @@ class PrivateApt:
                 hint="set TMPDIR to a folder without spaces",
             )
         self._folder = folder
+        self._essential = _ESSENTIAL.format(arch=arch)
         self._get = which("apt-get", package="apt")
         for name in ("etc", "state", "lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True)
@@ -129,7 +132,7 @@ class PrivateApt:
             PackageUnknown: some do not exist.
             UsageFailure: they cannot be installed together; the details are apt's own words.
         """
-        done = self._run("-y", "-q", "--print-uris", "install", "?essential", *packages)
+        done = self._run("-y", "-q", "--print-uris", "install", self._essential, *packages)
         if done.returncode != 0:
             raise _refusal(done)
         chosen = (_URI.match(line) for line in done.stdout.decode().splitlines())

@@ -43,15 +43,22 @@ class Today:
     events: list[Event]
 
     def lock(
-        self, suite: str, arch: str, folder: Path | None = None, **changes: Any
+        self,
+        suite: str,
+        arch: str,
+        folder: Path | None = None,
+        *,
+        extra: tuple[str, ...] = (),
+        without: tuple[str, ...] = BROKEN,
+        **changes: Any,
     ) -> Environment:
         lock, _ = lock_descriptor(
-            a_descriptor(suites=(suite,), architectures=(arch,), packages=(), **changes),
+            a_descriptor(suites=(suite,), architectures=(arch,), packages=extra, **changes),
             folder=folder or self.store.root,
             store=self.store,
             environment=dict(os.environ),
             sink=self.events.append,
-            without=BROKEN,
+            without=without,
         )
         return lock.environments[0]
 
@@ -166,6 +173,8 @@ def test_a_tree_belongs_to_the_map_and_is_the_image(
     assert os.stat(tree / "usr/bin").st_uid == today.idmap.outside(0)
     assert enter(today, bookworm) == []
     rehash(bookworm, tree, today)
+    stored = next(one for one in prune.images(today.store) if one.key == bookworm.key)
+    prune.check(stored, today.store, idmap=today.idmap)
 
 
 @pytest.mark.root
@@ -203,6 +212,21 @@ def test_a_damaged_tar_is_not_unpacked(today: Today, bookworm: Image, tmp_path: 
             )
     finally:
         shutil.rmtree(store.root)
+
+
+@pytest.mark.slow
+def test_packages_of_a_foreign_architecture_are_installed(today: Today) -> None:
+    environment = today.lock(
+        "bookworm",
+        "amd64",
+        multiarch=("i386",),
+        extra=("libc6:i386",),
+        without=("bookworm-security",),
+    )
+    image = today.image(environment)
+    with tarfile.open(image.tar) as archive:
+        names = set(archive.getnames())
+    assert {"usr/lib/i386-linux-gnu/libc.so.6", "usr/lib/x86_64-linux-gnu/libc.so.6"} <= names
 
 
 # -- foreign code
