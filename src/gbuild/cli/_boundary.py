@@ -22,6 +22,7 @@ import os
 import select
 import signal
 import sys
+from contextlib import suppress
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -33,6 +34,7 @@ from gbuild.cli._session import Session
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import FrameType
+    from typing import TextIO
 
     Command = Callable[..., Any]
 
@@ -84,8 +86,7 @@ def shared_options(*, store: bool = True, workspace: bool = True) -> Callable[[C
 
 def run(command: click.Command, *, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command of this process to its end; never returns."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are text
+    _open_streams()
     for number in _ENDING_SIGNALS:
         signal.signal(number, _interrupt)
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -126,11 +127,8 @@ def _failed(error: BaseException, arguments: list[str], session: Session) -> int
     failure = classify(error)
     if "--json" in arguments:  # a usage error may come before the option was read
         session.json = True
-    try:
+    with suppress(OSError):  # when nobody can be told any more, the exit code still tells
         write_failure(failure, session)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return _BROKEN_PIPE
     return failure.exit_code
 
 
@@ -148,14 +146,35 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _open_streams() -> None:
+    """Put /dev/null where the caller closed a stream: no file of ours may get its number."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            os.dup2(null, number)
+            if null != number:
+                os.close(null)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are text
+
+
 def _leave(code: int) -> NoReturn:
-    """End the process; what standard output could not take must not become a traceback."""
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """End the process; what a stream could not take must not become a traceback."""
+    if (error := _flush(sys.stdout)) is not None:
         code = code or (_BROKEN_PIPE if error.errno == errno.EPIPE else 3)
+    _flush(sys.stderr)  # progress and complaints that nobody reads change no result
     sys.exit(code)
+
+
+def _flush(stream: TextIO) -> OSError | None:
+    """Write what is left, or throw it away and return why."""
+    try:
+        stream.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
 
 
 def _stored(*names: str, **attributes: Any) -> Callable[[Command], Command]:

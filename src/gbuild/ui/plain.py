@@ -56,12 +56,15 @@ class PlainRenderer:
     ) -> None:
         self._stream = stream
         self._quiet = quiet
+        self._lost = False
         self._clock = clock
         self._mutex = threading.RLock()
         self._progress_after = clock() + _PROGRESS_EVERY
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
+        if self._lost:
+            return
         if self._quiet and event.kind not in ("warning", "error"):
             return
         with self._mutex:
@@ -74,9 +77,16 @@ class PlainRenderer:
         self.write_line(compose(event))
 
     def write_line(self, text: str) -> None:
-        """Write text that is already safe for the medium, and a newline."""
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        """Write text that is already safe for the medium, and a newline.
+
+        A build goes on when nobody reads what it tells: the reader of a pipe has gone, the disk
+        of a log is full.
+        """
+        try:
+            self._stream.write(f"{text}\n")
+            self._stream.flush()
+        except OSError:
+            self._lost = True
 
     def close(self) -> None:
         """End a display that is still drawn; a second call does nothing."""
