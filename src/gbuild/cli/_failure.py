@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 _USAGE: Final = 2
 _HOST: Final = 3
+_IN_THE_WAY: Final = "something else lies where gbuild needs a file or folder: move it away"
 _HOST_ERRORS: Final = {
+    errno.EEXIST: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.ELOOP: _IN_THE_WAY,
+    errno.ENAMETOOLONG: "choose a folder with a shorter path",
+    errno.EIO: "check the disk",
     errno.ENOSPC: "free some space, or choose another folder with --store and --workspace",
     errno.EDQUOT: "free some space, or choose another folder with --store and --workspace",
     errno.EACCES: "check who owns it, or choose another folder with --store and --workspace",

@@ -66,3 +66,21 @@ def test_an_odd_locale_and_no_home(tmp_path: Path) -> None:
     code, said = ended(tmp_path, script, "gbuild.cli.gverify", "--release", "1.0", name)
     assert code in (2, 8)
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["inputs", "result", "var"])
+@pytest.mark.parametrize("kind", ["file", "link to nowhere", "loop"])
+def test_something_in_the_way_of_a_workspace(tmp_path: Path, name: str, kind: str) -> None:
+    descriptor = tmp_path / "x.yml"
+    descriptor.write_text("name: x\nsuites: [bookworm]\narchitectures: [amd64]\nscript: 'true'\n")
+    place = tmp_path / "w" / name
+    place.parent.mkdir()
+    if kind == "file":
+        place.write_text("mine")
+    else:
+        place.symlink_to(name if kind == "loop" else "/nonexistent/x")
+    code, said = ended(tmp_path, '"$@"', "gbuild.cli.gbuild", "--workspace", "w", str(descriptor))
+    assert code == 3, said
+    assert name in said
+    assert "move it away" in said or "No such file" in said
+    assert kind != "file" or place.read_text() == "mine"
