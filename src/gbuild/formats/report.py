@@ -15,10 +15,10 @@ from gbuild.errors import UsageFailure
 from gbuild.formats import located_yaml
 from gbuild.formats.located_yaml import Mapping, Node, Sequence, Text
 from gbuild.formats.problems import InvalidText
-from gbuild.model.manifest import Report
+from gbuild.model.manifest import LARGEST, Report
 
-BOUNDS = located_yaml.Bounds(size=32 << 20, nodes=20_000, depth=6)
-"""The largest real assertion has 0.4 MB and 30 nodes."""
+BOUNDS = located_yaml.Bounds(size=LARGEST, nodes=20_000, depth=6)
+"""The largest real assertion has 30 nodes."""
 
 _TAGS = frozenset({"!omap", "tag:yaml.org,2002:omap", "tag:yaml.org,2002:str", "!"})
 _MANIFESTS = ("out_manifest", "in_manifest", "cache_common_manifest", "cache_package_manifest")

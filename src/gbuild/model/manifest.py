@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+LARGEST = 32 << 20
+"""Bytes of a report or an assertion, to sign or to verify; the largest real one has 0.4 MB."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entry:

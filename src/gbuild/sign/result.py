@@ -7,10 +7,8 @@ from pathlib import Path
 from gbuild.errors import UsageFailure
 from gbuild.formats.report import read_report
 from gbuild.model.descriptor import Descriptor
-from gbuild.model.manifest import Report
+from gbuild.model.manifest import LARGEST, Report
 from gbuild.sign.check import belongs, matches
-
-_LIMIT = 32 << 20
 
 
 def built(
@@ -31,7 +29,7 @@ def built(
     path = workspace / "result" / f"{name}-res.yml"
     if not path.is_file():
         raise UsageFailure(f"there is no report {path}", hint="build first with gbuild")
-    if path.stat().st_size > _LIMIT:
+    if path.stat().st_size > LARGEST:
         raise UsageFailure(f"{path} is larger than any report")
     report = read_report(path.read_bytes())
     if report.type is not None or report.release is not None:

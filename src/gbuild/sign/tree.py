@@ -12,9 +12,9 @@ from pathlib import Path
 from gbuild.errors import UsageFailure
 from gbuild.host.files import write_atomically
 from gbuild.model import sigs_layout
+from gbuild.model.manifest import LARGEST
 
 _STAGING = ".gsign-"
-_LIMIT = 32 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ def _check_neighbours(folder: Path, name: str) -> None:
 def _content(path: Path) -> bytes | None:
     if not path.is_file():
         return None
-    if path.stat().st_size > _LIMIT:
+    if path.stat().st_size > LARGEST:
         raise UsageFailure(f"{path} is larger than any assertion")
     return path.read_bytes()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from gbuild.host.foreign import Folder, Refused, opened
 from gbuild.model import names, sigs_layout
+from gbuild.model.manifest import LARGEST
 
-MAX_ASSERTION = 8 << 20
-"""Bytes; the largest real assertion has 0.4 MB."""
+MAX_ASSERTION = LARGEST
 MAX_SIGNATURE = 1 << 18
 """Bytes; a signature has below 1 kB, a real one that was not detached 25 kB."""
 MAX_SIGNERS = 1_000
