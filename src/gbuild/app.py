@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gbuild.errors import MissingTool, UsageFailure
 
 if TYPE_CHECKING:
-    from gbuild.engine.build import Parts
+    from gbuild.engine.prepare import Parts
     from gbuild.host.store import Store
     from gbuild.model.event import Sink
     from gbuild.target.backend import Backend
@@ -56,7 +56,7 @@ def _foreign(name: str, *, store: Store, environment: Mapping[str, str], sink: S
 
 def make_parts(name: str, *, store: Store, environment: Mapping[str, str], sink: Sink) -> Parts:
     """Bring together what a build works with."""
-    from gbuild.engine.build import Parts
+    from gbuild.engine.prepare import Parts
     from gbuild.host.idmap import current
 
     return Parts(

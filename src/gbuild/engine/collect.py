@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gbuild.engine.workspace import remove
 from gbuild.errors import BuildFailed
+from gbuild.formats.manifest import write_manifest
 from gbuild.host.files import sha256_of
+from gbuild.model.manifest import Entry
 from gbuild.model.outcome import Artifact, JobOutcome
 
 
@@ -72,6 +74,11 @@ def _check_link(root: Path, path: Path, name: str) -> None:
             details=(f"it points to {str(path.readlink())!r}",),
             hint="let the script copy the file instead",
         )
+
+
+def manifest_of(artifacts: Iterable[Artifact]) -> str:
+    """Write ``<sha256>  <path>`` lines, sorted by the bytes of the path."""
+    return write_manifest(Entry(path=a.path, digest=a.sha256) for a in artifacts)
 
 
 def merge(

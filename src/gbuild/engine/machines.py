@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from gbuild.engine import preflight
 from gbuild.errors import BackendFailure, GbuildError
 from gbuild.model.options import BuildOptions
 from gbuild.target.backend import Backend, Machine, TargetSpec
@@ -54,7 +55,11 @@ class Machines:
         self._end(spec, machine, keep=self._options.skip_cleanup)
 
     def _start(self, spec: TargetSpec) -> Machine:
-        machine = self._detached(spec) if self._keeps else self.backend.start(spec)
+        try:
+            machine = self._detached(spec) if self._keeps else self.backend.start(spec)
+        except BackendFailure:
+            preflight.refuse(preflight.missing(self.backend.probe()))  # perhaps it says why
+            raise
         with self._lock:
             self._live[spec.name] = machine
             ending = self._ending

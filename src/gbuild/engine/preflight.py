@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gbuild.engine.runner import DEFAULT_DISK
-from gbuild.errors import HostFailure
+from gbuild.engine.inputs import check_inputs
+from gbuild.engine.sizes import DEFAULT_DISK
+from gbuild.errors import GbuildError, HostFailure
+from gbuild.host.store import Store
+from gbuild.model.descriptor import Descriptor
 from gbuild.model.options import BuildOptions
-from gbuild.target.backend import Finding
+from gbuild.target.backend import Backend, Finding
 
 _MIB = 1 << 20
 WORKSPACE_ROOM = 64 * _MIB
@@ -100,7 +103,23 @@ def memory_warnings(host: Host, options: BuildOptions, jobs: int) -> tuple[str, 
     return (text,)
 
 
-def backend_problems(findings: Iterable[Finding]) -> tuple[Problem, ...]:
+def backend_problems(backend: Backend, store: Store) -> tuple[Problem, ...]:
+    """Ask a backend what it misses on this host, once in the life of the host's kernel.
+
+    That it missed nothing is noted in the store. What changes later shows when a target does
+    not start; :func:`missing` is asked again then.
+    """
+    record = store.root / "probed" / f"{backend.name}-{os.getuid()}-{_boot()}"
+    if record.exists():
+        return ()
+    found = missing(backend.probe())
+    if not found:
+        record.parent.mkdir(exist_ok=True)
+        record.touch()
+    return found
+
+
+def missing(findings: Iterable[Finding]) -> tuple[Problem, ...]:
     """Turn what a backend misses on this host into problems."""
     return tuple(
         Problem(text=f"{finding.what}: {finding.detail}", mend=finding.mend)
@@ -109,16 +128,45 @@ def backend_problems(findings: Iterable[Finding]) -> tuple[Problem, ...]:
     )
 
 
-def refuse(problems: Iterable[Problem]) -> None:
-    """Tell every problem at once.
+def _boot() -> str:
+    """Return what names this start of the kernel, or nothing where it has no name."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def input_problems(
+    descriptor: Descriptor, options: BuildOptions, *, workspace: Path, store: Store
+) -> Callable[[], GbuildError | None]:
+    """Return a question whose answer is the error that the inputs would give, without a network."""
+
+    def ask() -> GbuildError | None:
+        try:
+            check_inputs(descriptor, options, workspace=workspace, store=store)
+        except GbuildError as error:
+            return error
+        return None
+
+    return ask
+
+
+def refuse(
+    problems: Iterable[Problem], *, also: Callable[[], GbuildError | None] = lambda: None
+) -> None:
+    """Tell every problem at once, and with them the one that ``also`` finds.
+
+    ``also`` is asked only when there is a problem: without one its own time comes.
 
     Raises:
-        HostFailure: there is one.
+        HostFailure: there is a problem.
     """
     found = tuple(problems)
     if not found:
         return
     details = tuple(f"{p.text}" + (f"  ({p.mend})" if p.mend else "") for p in found)
-    if len(found) == 1:
+    if (other := also()) is not None:
+        details = (*details, other.brief, *(f"  {line}" for line in other.details))
+    if len(details) == 1:
         raise HostFailure(found[0].text, hint=found[0].mend)
-    raise HostFailure(f"{len(found)} things are in the way of this build", details=details)
+    raise HostFailure("this host is not ready for the build", details=details)

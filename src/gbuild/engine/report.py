@@ -8,19 +8,16 @@ what was in the caches before) is in the in-toto statement beside it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-from gbuild.engine.collect import artifacts_of
-from gbuild.engine.planner import cache_folders
+from gbuild.engine.collect import manifest_of
 from gbuild.errors import UsageFailure
-from gbuild.formats.manifest import base_manifest, write_in_manifest, write_manifest
+from gbuild.formats.manifest import base_manifest, write_in_manifest
 from gbuild.model.descriptor import Descriptor, machine_architecture
 from gbuild.model.lock import Lock
-from gbuild.model.manifest import Entry, Report
-from gbuild.model.options import BuildOptions
+from gbuild.model.manifest import Report
 from gbuild.model.outcome import Artifact
-from gbuild.model.plan import CacheState, Inputs
+from gbuild.model.plan import Inputs
 
 
 def make_report(
@@ -44,11 +41,6 @@ def make_report(
     )
 
 
-def manifest_of(artifacts: Iterable[Artifact]) -> str:
-    """Write ``<sha256>  <path>`` lines, sorted by the bytes of the path."""
-    return write_manifest(Entry(path=a.path, digest=a.sha256) for a in artifacts)
-
-
 def _base_manifests(descriptor: Descriptor, lock: Lock) -> dict[str, str]:
     texts = {}
     for suite, arch in descriptor.environments:
@@ -57,23 +49,3 @@ def _base_manifests(descriptor: Descriptor, lock: Lock) -> dict[str, str]:
             raise UsageFailure(f"the lock has no environment {suite}-{arch}")
         texts[f"{suite}-{arch}"] = base_manifest(environment)
     return texts
-
-
-def cache_states(
-    descriptor: Descriptor, options: BuildOptions, cache: Path
-) -> tuple[CacheState, ...]:
-    """Hash what is in a build's caches now; nothing when it uses none (or ``--no-cache``)."""
-    if not options.use_cache:
-        return ()
-    return tuple(_cache_state(cache / folder, folder) for folder in cache_folders(descriptor))
-
-
-def _cache_state(path: Path, folder: str) -> CacheState:
-    path.mkdir(parents=True, exist_ok=True)
-    text = cache_manifest(path)
-    return CacheState(folder=folder, digest=hashlib.sha256(text.encode()).hexdigest(), path=path)
-
-
-def cache_manifest(path: Path) -> str:
-    """Write the manifest of one cache folder, or nothing when it is not there."""
-    return manifest_of(artifacts_of(path)) if path.is_dir() else ""

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gbuild.engine.collect import artifacts_of
 from gbuild.engine.joblog import JobLog
 from gbuild.engine.machines import Machines
+from gbuild.engine.sizes import limits_of
 from gbuild.engine.workspace import Workspace, remove
 from gbuild.errors import BackendFailure, BuildFailed, GbuildError, HostFailure, TimedOut
 from gbuild.model.event import Event, Sink
@@ -29,12 +31,14 @@ from gbuild.model.plan import (
     SetAlternative,
     Step,
 )
-from gbuild.target.backend import Limits, Machine, TargetSpec
+from gbuild.target.backend import Machine, TargetSpec
 from gbuild.target.receive_tree import TreeLimits
-from gbuild.target.shell import Target
 
-DEFAULT_DISK = 8 << 30
-"""Bytes of scratch space of a target: fixed, because a script can see the size."""
+if TYPE_CHECKING:
+    from gbuild.target.shell import Target
+
+TREE_TIMEOUT = 3600.0
+"""Seconds that one tree may take on its way; a script can leave a shell behind that never ends."""
 
 _STEP_TIMEOUT = 600.0
 _LAST_LINES = 25
@@ -51,12 +55,6 @@ class Run:
     machines: Machines
     sink: Sink
     show_output: bool = False
-
-
-def limits_of(options: BuildOptions) -> Limits:
-    """Return what one target may use; the sizes of the options are MiB."""
-    disk = DEFAULT_DISK if options.disk is None else options.disk << 20
-    return Limits(memory=options.memory << 20, disk=disk)
 
 
 def run_job(job: Job, image: Image, run: Run) -> JobOutcome:
@@ -133,6 +131,8 @@ class _Attempt:
     def _in_target(self, install: JobLog, build: JobLog) -> dict[str, str]:
         self._tell("step", "starting the target")
         with self.shared.machines.running(self._spec()) as machine:
+            from gbuild.target.shell import Target  # slow to load: meanwhile the target starts
+
             with Target(machine, sink=self.shared.sink, label=self.job.label) as target:
                 for step in self.job.steps:
                     self._take(step, target, machine, install, build)
@@ -152,14 +152,15 @@ class _Attempt:
     def _take(
         self, step: Step, target: Target, machine: Machine, install: JobLog, build: JobLog
     ) -> None:
+        user, mtime = self.job.user, self.job.mtime
         match step:
             case MakeFolders(paths=paths):
-                self._checked(target, install, self.job.user, "mkdir", "-p", "--", *paths)
+                self._checked(target, install, user, "mkdir", "-p", "--", *paths)
             case PutFiles(files=files, dest=dest):
                 pairs = [(file.path, file.name) for file in files]
-                target.put_files(pairs, dest, user=self.job.user, mtime=self.job.mtime)
+                target.put_files(pairs, dest, user=user, mtime=mtime, timeout=TREE_TIMEOUT)
             case PutTree(source=source, dest=dest):
-                target.put_tree(source, dest, user=self.job.user, mtime=self.job.mtime)
+                target.put_tree(source, dest, user=user, mtime=mtime, timeout=TREE_TIMEOUT)
             case SetAlternative(name=name, path=path):
                 words = ("update-alternatives", "--set", name, path)
                 self._checked(target, install, "root", *words)
@@ -220,7 +221,8 @@ class _Attempt:
         dest.parent.mkdir(exist_ok=True)
         if role == "cache":
             self.caches[folder] = dest
-        target.get_tree(source, dest, limits=_OUT_LIMITS, user=self.job.user)
+        user = self.job.user
+        target.get_tree(source, dest, limits=_OUT_LIMITS, user=user, timeout=TREE_TIMEOUT)
 
     def _settle(self, outcome: JobOutcome) -> JobOutcome:
         """Give the finished job's folder its name."""

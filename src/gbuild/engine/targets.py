@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from gbuild.engine.build import Parts, read_descriptor
 from gbuild.engine.locks import find_lock
+from gbuild.engine.prepare import Parts, read_descriptor
 from gbuild.engine.workspace import Workspace
 from gbuild.errors import Bug, UsageFailure
 from gbuild.image.provide import ensure

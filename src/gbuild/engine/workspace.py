@@ -57,26 +57,37 @@ class Workspace:
         """The merged artefacts, ``build/out``."""
         return self.build / "out"
 
-    def open_build(self, *, keep: bool) -> None:
-        """Make ``build/``; unless ``keep`` is set, remove what earlier builds left in it.
+    def check_build(self) -> None:
+        """Check that ``build/`` is free for a build.
 
         Raises:
-            UsageFailure: ``build/`` holds something that gbuild did not put there.
+            UsageFailure: it holds something that gbuild did not put there.
         """
         if self.build.is_symlink() or (self.build.exists() and not self.build.is_dir()):
             raise UsageFailure(f"{self.build} is not a folder", hint="move it away")
-        present = sorted(p.name for p in self.build.iterdir()) if self.build.exists() else []
+        present = self._present()
         if present and _MARKER not in present:
             raise UsageFailure(
                 f"{self.build} holds files that gbuild did not make",
                 details=(f"for example {present[0]}",),
                 hint="move them away, or work in another folder with --workspace DIR",
             )
-        for name in present:
+
+    def open_build(self, *, keep: bool) -> None:
+        """Make ``build/``; unless ``keep`` is set, remove what earlier builds left in it.
+
+        Raises:
+            UsageFailure: as :meth:`check_build`.
+        """
+        self.check_build()
+        for name in self._present():
             if name != _MARKER and (not keep or name.startswith(".")):
                 remove(self.build / name)
         self.build.mkdir(exist_ok=True)
         (self.build / _MARKER).touch()
+
+    def _present(self) -> list[str]:
+        return sorted(p.name for p in self.build.iterdir()) if self.build.exists() else []
 
     def open_logs(self, moment: float) -> Path:
         """Make the folder for the logs of a run that starts at ``moment`` (epoch seconds).

@@ -17,8 +17,8 @@ import yaml
 from gbuild.formats.problems import BREAK, MOST_SHOWN, InvalidText, Problem
 from gbuild.model.names import shown
 
-_FORBIDDEN = re.compile(
-    "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_FORBIDDEN = re.compile(  # listed, because a negated set of this size takes 15 ms to compile
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 

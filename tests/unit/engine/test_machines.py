@@ -10,8 +10,10 @@ from typing import ClassVar
 
 import pytest
 
+from gbuild.engine import preflight
 from gbuild.engine.machines import Machines
-from gbuild.errors import BackendFailure, BuildFailed
+from gbuild.errors import BackendFailure, BuildFailed, HostFailure
+from gbuild.host.store import Store
 from gbuild.model.image import Image
 from gbuild.model.lock import Environment
 from gbuild.model.options import BuildOptions
@@ -48,13 +50,16 @@ class FakeBackend(Backend):
     def __init__(self) -> None:
         self.machines: dict[str, FakeMachine] = {}
         self.detached: list[str] = []
+        self.broken: tuple[Finding, ...] = ()
 
     def probe(self) -> tuple[Finding, ...]:
-        return ()
+        return self.broken
 
     def prepare(self, image: Image) -> None: ...
 
     def start(self, spec: TargetSpec) -> Machine:
+        if self.broken:
+            raise BackendFailure("it does not start")
         return self.machines.setdefault(spec.name, FakeMachine(spec.name))
 
     def detach(self, spec: TargetSpec) -> TargetInfo:
@@ -137,3 +142,23 @@ def test_ending_all_ends_the_living_and_lets_none_start(backend: FakeBackend) ->
     with pytest.raises(BackendFailure, match="interrupted"):
         _build(machines, "two", None)
     assert not backend.machines["two"].alive()
+
+
+def test_a_target_that_does_not_start_says_what_the_host_misses(backend: FakeBackend) -> None:
+    backend.broken = (Finding("uidmap", "missing", "newuidmap is gone", "apt-get install uidmap"),)
+    with pytest.raises(HostFailure, match="newuidmap is gone"):
+        _build(Machines(backend, BuildOptions()), "one", None)
+    backend.broken = (Finding("all", "ok", "as it should be"),)
+    with pytest.raises(BackendFailure, match="does not start"):
+        _build(Machines(backend, BuildOptions()), "one", None)
+
+
+def test_a_host_is_asked_once(backend: FakeBackend, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    backend.broken = (Finding("uidmap", "missing", "newuidmap is gone", "mend"),)
+    assert preflight.backend_problems(backend, store)
+    assert preflight.backend_problems(backend, store)
+    backend.broken = ()
+    assert not preflight.backend_problems(backend, store)
+    backend.broken = (Finding("uidmap", "missing", "newuidmap is gone", "mend"),)
+    assert not preflight.backend_problems(backend, store)

@@ -21,11 +21,11 @@ def test_every_problem_is_in_one_error() -> None:
     problems = [
         *preflight.space_problems(host, {_WORK: 64 * _MIB, _STORE: 512 * _MIB}),
         *preflight.memory_problems(host, BuildOptions(memory=2000), 1),
-        *preflight.backend_problems(
+        *preflight.missing(
             [Finding("uidmap", "missing", "newuidmap is not installed", "apt-get install uidmap")]
         ),
     ]
-    with pytest.raises(HostFailure, match="4 things") as caught:
+    with pytest.raises(HostFailure, match="not ready") as caught:
         preflight.refuse(problems)
     text = "\n".join(caught.value.details)
     assert "/work" in text
@@ -37,7 +37,7 @@ def test_every_problem_is_in_one_error() -> None:
 def test_one_problem_is_the_brief_and_its_mend_the_hint() -> None:
     with pytest.raises(HostFailure, match="newuidmap") as caught:
         preflight.refuse(
-            preflight.backend_problems([Finding("uidmap", "missing", "no newuidmap", "mend it")])
+            preflight.missing([Finding("uidmap", "missing", "no newuidmap", "mend it")])
         )
     assert caught.value.hint == "mend it"
 
@@ -46,7 +46,7 @@ def test_enough_is_enough() -> None:
     host = Host(free={_WORK: 64 * _MIB}, memory=4000 * _MIB)
     preflight.refuse(preflight.space_problems(host, {_WORK: 64 * _MIB}))
     preflight.refuse(preflight.memory_problems(host, BuildOptions(memory=2000, parallel=2), 2))
-    preflight.refuse(preflight.backend_problems([Finding("limits", "limited", "no cgroups")]))
+    preflight.refuse(preflight.missing([Finding("limits", "limited", "no cgroups")]))
 
 
 def test_only_jobs_that_run_side_by_side_count() -> None:
