@@ -24,6 +24,8 @@ from gbuild.model.lock import Environment, Package
 TIMEOUT = 1800.0
 """Seconds that one run of dpkg may take."""
 
+_ROOM, _ROOM_FACTOR = 2 << 30, 24
+"""Bytes of memory that a bootstrap may use: fixed, and for each byte of compressed packages."""
 _PROGRAM = Path(__file__).parent / "inside" / "bootstrap.py"
 _USUAL_LINKS = ("bin", "sbin", "lib")
 
@@ -52,7 +54,7 @@ def plan(environment: Environment, controls: Mapping[str, Mapping[str, str]]) ->
         "links": list(links) if known.merged_usr else [],
         "locales": list(LOCALES[environment.base]),
         "timeout": TIMEOUT,
-        "tmpfs": "90%",
+        "tmpfs": _ROOM + _ROOM_FACTOR * sum(p.size for p in environment.packages),
         "workers": max(2, min(8, os.cpu_count() or 2)),
     }
 
@@ -122,6 +124,7 @@ def _run(
             (str(out), str(blobs)),
             stdin=json.dumps(what).encode(),
             pass_fds=(out, blobs),
+            timeout=3 * TIMEOUT,
         )
     if done.returncode != 0:
         raise BackendFailure(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gbuild.errors import BackendFailure, WrongHash
+from gbuild.errors import BackendFailure, Untrusted, WrongHash
 from gbuild.host.idmap import IdMap, current
 from gbuild.host.store import Store
 from gbuild.image import provide, prune, unpacked
@@ -314,6 +314,24 @@ def test_a_package_that_fails_is_told_in_dpkgs_words(
     with pytest.raises(BackendFailure, match="could not be made") as caught:
         today.image(environment, repositories=repositories)
     assert any("it is broken" in line for line in caught.value.details)
+    assert provide.find(environment, today.store) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mischief",
+    [
+        "mv /var/lib/dpkg /var/lib/elsewhere; ln -s elsewhere /var/lib/dpkg",
+        "truncate -s 1T /usr/share/hole",
+    ],
+)
+def test_a_package_cannot_hang_or_fill_the_host(
+    today: Today, gadgets: Mirror, tmp_path: Path, mischief: str
+) -> None:
+    script = f"#!/bin/sh\n{mischief}\n"
+    environment, repositories = with_package(today, gadgets, tmp_path, script)
+    with pytest.raises((BackendFailure, Untrusted)):
+        today.image(environment, repositories=repositories)
     assert provide.find(environment, today.store) is None
 
 

@@ -74,6 +74,12 @@ def test_times_before_the_latest_are_kept_and_later_ones_cut(tree: Path) -> None
     assert not found["a"].uname
 
 
+def test_a_hole_does_not_fill_the_hosts_disk(tree: Path) -> None:
+    os.truncate(tree / "b/file", 1 << 40)
+    with tempfile.TemporaryFile() as out, pytest.raises(Odd, match="larger than 1048576 bytes"):
+        Packer(out.fileno(), latest=0, largest=1 << 20).pack(str(tree))
+
+
 def test_a_socket_is_refused_by_name(tree: Path) -> None:
     with socket.socket(socket.AF_UNIX) as endpoint:
         endpoint.bind(str(tree / "b/sock"))

@@ -27,10 +27,14 @@ class Odd(Exception):
 
 
 class Packer:
-    """Writes a tree as a POSIX tar: sorted, numeric owners, times not after ``latest``."""
+    """Writes a tree as a POSIX tar: sorted, numeric owners, times not after ``latest``.
 
-    def __init__(self, out: int, *, latest: int) -> None:
+    A tar of more than ``largest`` bytes is refused: holes of a file cost nothing in a tree.
+    """
+
+    def __init__(self, out: int, *, latest: int, largest: int | None = None) -> None:
         self._out = out
+        self._largest = largest
         self._latest = latest
         self._links: dict[int, str] = {}
         self._size = 0
@@ -83,6 +87,8 @@ class Packer:
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
         try:
             info.size = status.st_size
+            if self._largest is not None and self._size + info.size > self._largest:
+                raise Odd(f"/{path} makes the tree larger than {self._largest} bytes")
             self._header(info, file)
             self._content(file, info.size, path)
         finally:

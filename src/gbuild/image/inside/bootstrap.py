@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import stat
 import sys
@@ -28,6 +29,9 @@ from gbuild.image.inside.debs import below, decompress_all, finish, in_child, la
 _PLACES = ("/mnt", "/srv", "/opt", "/tmp")
 _POLICY = "/usr/sbin/policy-rc.d"
 _FAILED = 1
+_TAIL = 8000
+_LARGEST_STATUS = 64 << 20
+_LIMITS = {resource.RLIMIT_NPROC: (4096, 4096), resource.RLIMIT_CORE: (0, 0)}
 _SCRUBBED = (
     "/.debs",
     "/.locales",
@@ -121,7 +125,9 @@ class _Bootstrap:
         finish([below(self._tree, self._scrub)])
         status = self._status()
         self._lap("scrubbed")
-        Packer(out, latest=plan["date"]).pack(self._tree)
+        room = os.statvfs(self._tree)
+        largest = room.f_blocks * room.f_frsize
+        Packer(out, latest=plan["date"], largest=largest).pack(self._tree)
         self._lap("packed")
         json.dump({"status": status, "laps": self.laps}, sys.stdout)
         return 0
@@ -205,6 +211,7 @@ class _Bootstrap:
             root=Directory(path=Path(self._tree)),
             hostname="localhost",
             binds=(Bind(source=Path(self._debs), target="/.debs"),),
+            limits=_LIMITS,
         )
         return run_confined(
             layout,
@@ -244,16 +251,20 @@ class _Bootstrap:
             _write(path, data)
 
     def _status(self) -> str:
-        """Read dpkg's status file, following no link that the packages may have left."""
+        """Read dpkg's status file, following no link and no size that packages may have left."""
         top = os.open(self._tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        with os.fdopen(kernel.open_strictly(top, _STATUS[1:], os.O_RDONLY), "rb") as stream:
+        try:
+            file = kernel.open_strictly(top, _STATUS[1:], os.O_RDONLY | os.O_NONBLOCK)
+        finally:
             os.close(top)
-            return stream.read().decode("utf-8", errors="replace")
+        with os.fdopen(file, "rb") as stream:
+            _require_plain(file, _STATUS)
+            return stream.read(_LARGEST_STATUS).decode("utf-8", errors="replace")
 
     def _failed(self) -> int:
-        os.lseek(self._log, 0, os.SEEK_SET)
-        with os.fdopen(self._log, "rb") as log:
-            sys.stderr.write(log.read().decode(errors="replace")[-8000:])
+        size = os.fstat(self._log).st_size
+        tail = os.pread(self._log, _TAIL, max(0, size - _TAIL))
+        sys.stderr.write(tail.decode(errors="replace"))
         return _FAILED
 
 
@@ -266,8 +277,18 @@ def _write(path: str, data: bytes, mode: int = 0o644) -> None:
 
 
 def _append(path: str, text: str) -> None:
-    with open(path, "a", encoding="utf-8") as stream:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.open(path, flags, 0o644)
+    with os.fdopen(file, "w", encoding="utf-8") as stream:
+        _require_plain(file, path)
         stream.write(text)
+
+
+def _require_plain(file: int, path: str) -> None:
+    """Refuse what a package's script may have put in place of a file: a FIFO, a huge hole."""
+    status = os.fstat(file)
+    if not stat.S_ISREG(status.st_mode) or status.st_size >= _LARGEST_STATUS:
+        raise OSError(f"{path} of the image is not a plain file of a sensible size")
 
 
 def _remove(path: str) -> None:
