@@ -125,8 +125,8 @@ def _failed(error: BaseException, arguments: list[str], session: Session) -> int
 
     session.close()
     failure = classify(error)
-    if "--json" in arguments:  # a usage error may come before the option was read
-        session.json = True
+    if isinstance(error, click.UsageError) and "--json" in arguments:
+        session.json = True  # the error may have come before the option was read
     with suppress(OSError):  # when nobody can be told any more, the exit code still tells
         write_failure(failure, session)
     return failure.exit_code

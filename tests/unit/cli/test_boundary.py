@@ -194,3 +194,19 @@ def test_every_command_takes_every_shared_option(
         "fine": True,
     }
     assert "--workspace" not in text
+
+
+def test_json_among_the_words_of_another_command_is_not_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @click.command(name="probe", context_settings={"allow_interspersed_args": False})
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    @shared_options()
+    def probe(session: Session, words: tuple[str, ...]) -> None:
+        raise Busy(f"taken: {' '.join(words)}")
+
+    with pytest.raises(SystemExit):
+        run(probe, arguments=["tool", "--json"])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("error: taken: tool --json")
