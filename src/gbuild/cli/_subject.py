@@ -32,8 +32,9 @@ def subject(what: str) -> Subject:
     path = Path(what)
     if path.is_file():
         from gbuild.formats.descriptor import parse_descriptor
+        from gbuild.host.files import read_small
 
-        descriptor = parse_descriptor(path.read_bytes(), path=what)
+        descriptor = parse_descriptor(read_small(path), path=what)
         return Subject(name=descriptor.name, descriptor=descriptor)
     if names.BUILD.refusal(what) or path.suffix in {".yml", ".yaml"}:
         raise UsageFailure(f"there is no descriptor {what}", hint="give a path or a build's name")

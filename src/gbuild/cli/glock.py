@@ -177,8 +177,9 @@ def diff(session: Session, old: Path, new: Path) -> int:
 
 def _descriptor(path: Path) -> Descriptor:
     from gbuild.formats.descriptor import parse_descriptor
+    from gbuild.host.files import read_small
 
-    return parse_descriptor(path.read_bytes(), path=str(path))
+    return parse_descriptor(read_small(path), path=str(path))
 
 
 def _previous(path: Path) -> Lock | None:

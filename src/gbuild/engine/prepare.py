@@ -13,6 +13,7 @@ from gbuild.engine.locks import FoundLock, find_lock
 from gbuild.engine.planner import plan_build
 from gbuild.engine.workspace import Workspace
 from gbuild.formats.descriptor import parse_descriptor
+from gbuild.host.files import read_small
 from gbuild.host.idmap import IdMap
 from gbuild.host.store import Store
 from gbuild.model.descriptor import Descriptor
@@ -46,7 +47,7 @@ class Prepared:
 
 def read_descriptor(path: Path, sink: Sink) -> Descriptor:
     """Read and parse a descriptor, and tell its warnings."""
-    descriptor = parse_descriptor(path.read_bytes(), path=str(path))
+    descriptor = parse_descriptor(read_small(path), path=str(path))
     for text in descriptor.warnings:
         sink(Event("warning", text))
     return descriptor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,13 +13,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from gbuild.errors import Busy
+from gbuild.errors import Busy, UsageFailure
+
+_SMALL = 64 << 20
 
 
 def sha256_of(path: Path) -> str:
     """Return the sha256 (64 lower-case hex) of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_small(path: Path, *, limit: int = _SMALL) -> bytes:
+    """Return the bytes of a regular file that came with somebody's sources.
+
+    A link to an endless device or a pipe without a writer must not hold us or fill the memory.
+
+    Raises:
+        UsageFailure: it is no regular file, or longer than ``limit`` bytes.
+        OSError: it cannot be opened.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise UsageFailure(f"{path} is not a regular file")
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise UsageFailure(f"{path} is longer than {limit} bytes")
+    return data
 
 
 def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:

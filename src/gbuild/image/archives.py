@@ -11,6 +11,7 @@ from pathlib import Path
 from gbuild.errors import DescriptorInvalid, GbuildError, Unavailable, Untrusted
 from gbuild.host import mirrors
 from gbuild.host.fetch import Wanted, fetch_all, fetch_bytes
+from gbuild.host.files import read_small
 from gbuild.host.store import Store
 from gbuild.host.web import Settings
 from gbuild.image.packages import decompress
@@ -116,7 +117,7 @@ def repository_origin(repository: Repository, folder: Path) -> Origin:
         )
     path = folder / repository.key_file
     try:
-        ring = dearmored(path.read_bytes(), where=str(path))
+        ring = dearmored(read_small(path), where=str(path))
     except OSError as error:
         raise DescriptorInvalid(f"{brief}: its key file cannot be read: {path}") from error
     return Origin(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gbuild.errors import UsageFailure
 from gbuild.formats.lockfile import read_lock, write_lock
-from gbuild.host.files import write_atomically
+from gbuild.host.files import read_small, write_atomically
 from gbuild.image.proof import Proof, read_proof, write_proof
 from gbuild.model.lock import Lock
 
@@ -38,7 +38,7 @@ def read(path: Path) -> tuple[Lock, Proof | None]:
     beside = proof_path(path)
     if not beside.exists():
         return lock, None
-    return lock, read_proof(beside.read_bytes(), path=str(beside))
+    return lock, read_proof(read_small(beside), path=str(beside))
 
 
 def read_lock_file(path: Path) -> Lock:
@@ -49,7 +49,7 @@ def read_lock_file(path: Path) -> Lock:
         DescriptorInvalid: it does not follow its format.
     """
     try:
-        data = path.read_bytes()
+        data = read_small(path)
     except FileNotFoundError as error:
         raise UsageFailure(f"there is no lock {path}", hint="make one with glock") from error
     return read_lock(data, path=str(path))

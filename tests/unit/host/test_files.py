@@ -1,0 +1,42 @@
+"""Files that came with somebody's sources: read whole, or refused at once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gbuild.errors import UsageFailure
+from gbuild.host.files import read_small
+
+
+def test_a_file_and_a_link_to_one_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"data")
+    (tmp_path / "b").symlink_to("a")
+    assert read_small(tmp_path / "a") == read_small(tmp_path / "b") == b"data"
+    assert read_small(tmp_path / "a", limit=4) == b"data"
+
+
+def test_what_is_too_long_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"data")
+    with pytest.raises(UsageFailure, match="longer than 3 bytes"):
+        read_small(tmp_path / "a", limit=3)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a device"])
+def test_what_has_no_end_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "x"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place = Path("/dev/zero")
+    else:
+        place.symlink_to("/dev/zero")
+    with pytest.raises(UsageFailure, match="not a regular file"):
+        read_small(place)
+
+
+def test_an_absent_file_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_small(tmp_path / "none")
