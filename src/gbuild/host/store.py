@@ -8,7 +8,7 @@ Layout below the root::
     proved/                             which locks were proved, kept by gbuild.image.proof
     run/, scratch/                      targets, kept by their backend
     locks/<name>                        flock files, never removed
-    tmp/                                what is being written; emptied by prune
+    tmp/                                what is being written, partial downloads
 
 Root's store is /var/cache/gbuild, a person's is $XDG_CACHE_HOME/gbuild (~/.cache/gbuild).
 """
