@@ -18,10 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 CLONE = Path(__file__).parents[2]
 DESCRIPTORS = CLONE / "descriptors"
+_SCHEMA = CLONE / "docs" / "reference" / "schemas" / "gbuild.schema.json"
 _TIMEOUT = 900
 
 
@@ -35,8 +37,11 @@ class Ended:
 
     @property
     def answer(self) -> Any:
-        """The JSON object on its standard output."""
-        return json.loads(self.stdout)
+        """The JSON object on its standard output; gbuild's is held against its schema."""
+        answer = json.loads(self.stdout)
+        if answer["format"] == "gbuild.gbuild/1":
+            jsonschema.validate(answer, json.loads(_SCHEMA.read_bytes()))
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,3 +76,26 @@ def test_killed_at_any_time(project: Project, delay: float) -> None:
     with contextlib.suppress(FileNotFoundError):
         assert not list((project.root / "result").glob("small-res*"))
     project.gbuild(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["making the image", "unpacking the image"])
+def test_killed_while_the_image_is_made(project: Project, moment: str) -> None:
+    """A store with the packages and no image: gbuild is killed, and the next run makes it."""
+    fresh = replace(project.commands, store=project.root / "store")
+    shutil.copytree(project.commands.store / "blobs", fresh.store / "blobs", copy_function=_link)
+    before = processes(fresh.store)
+    path = project.describe("echo > $OUTDIR/x")
+    with fresh.start("gbuild", path, cwd=project.root) as process:
+        assert _end_after(process, moment, signal.SIGKILL) == -9
+    _gone(fresh.store, before)
+    fresh.run("gbuild", path, cwd=project.root)
+    assert not list((fresh.store / "tmp").iterdir())
+    assert (project.root / "build" / "out" / "x").exists()
+    fresh.run("gbase", "prune", "--all", cwd=project.root)
+
+
+def _link(source: str, dest: str) -> None:
+    """Share a package's blob; images, which are larger, stay behind."""
+    if Path(source).stat().st_size < (200 << 20):
+        shutil.copyfile(source, dest)

@@ -140,3 +140,12 @@ def test_resume_takes_what_is_finished(project: Project) -> None:
     other = project.gbuild(path, "--resume", "--json").answer
     assert not other["jobs"][0]["reused"]
     assert other["artifacts"] != first["artifacts"]
+
+
+def test_a_second_build_needs_no_network_and_installs_nothing(project: Project) -> None:
+    path = project.describe("echo > $OUTDIR/x")
+    first = project.gbuild(path, "--json").answer
+    second = project.gbuild(path, "--offline", "--json")
+    assert second.answer["artifacts"] == first["artifacts"]
+    steps = [json.loads(line)["text"] for line in second.stderr.splitlines()]
+    assert not [text for text in steps if re.search("fetch|download|image|resolv|prov", text)]
