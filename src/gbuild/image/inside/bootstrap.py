@@ -31,7 +31,8 @@ _POLICY = "/usr/sbin/policy-rc.d"
 _FAILED = 1
 _TAIL = 8000
 _LARGEST_STATUS = 64 << 20
-_LIMITS = {resource.RLIMIT_NPROC: (4096, 4096), resource.RLIMIT_CORE: (0, 0)}
+_NO_CORE = (1, 1)  # 0 would still feed the host's core handler; see core(5)
+_LIMITS = {resource.RLIMIT_NPROC: (4096, 4096), resource.RLIMIT_CORE: _NO_CORE}
 _SCRUBBED = (
     "/.debs",
     "/.locales",
