@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from gbuild.errors import Busy, UsageFailure
+from gbuild.errors import Busy, HostFailure, UsageFailure
 
 _SMALL = 64 << 20
 
@@ -75,9 +75,13 @@ def locked(
 
     Raises:
         Busy: another process holds it; names that process.
+        HostFailure: something other than a file lies there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise HostFailure(f"{path} is not a regular file", hint=f"rm {path}")
     with os.fdopen(descriptor, "r+b") as stream:
         _acquire(stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, what, wait)
         if not shared:
@@ -98,7 +102,7 @@ def _acquire(stream: BinaryIO, kind: int, what: str, wait: float | None) -> None
                 holder = stream.read(32).decode(errors="replace").strip() or "unknown"
                 raise Busy(
                     f"{what} is in use by process {holder}",
-                    hint="wait until it has ended, or pass --wait",
+                    hint="wait until it has ended (gbuild --wait does)",
                 ) from None
             time.sleep(0.05)
         else:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gbuild.errors import UsageFailure
-from gbuild.host.files import read_small
+from gbuild.errors import Busy, HostFailure, UsageFailure
+from gbuild.host.files import locked, read_small
 
 
 def test_a_file_and_a_link_to_one_are_read(tmp_path: Path) -> None:
@@ -40,3 +40,21 @@ def test_what_has_no_end_is_refused_at_once(tmp_path: Path, kind: str) -> None:
 def test_an_absent_file_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_small(tmp_path / "none")
+
+
+def test_a_lock_names_its_holder(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path / "lock", what="it"),
+        pytest.raises(Busy, match=f"it is in use by process {os.getpid()}"),
+        locked(tmp_path / "lock", what="it", wait=0),
+    ):
+        pass
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    with (
+        pytest.raises(HostFailure, match="not a regular file"),
+        locked(tmp_path / "lock", what="it"),
+    ):
+        pass
