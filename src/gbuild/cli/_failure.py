@@ -67,6 +67,14 @@ def classify(error: BaseException) -> Failure:
                 hint=error.hint,
                 cause=error,
             )
+        case click.exceptions.NoArgsIsHelpError():
+            return Failure(
+                exit_code=_USAGE,
+                kind="UsageFailure",
+                brief="a command is missing",
+                details=(error.message,),
+                cause=error,
+            )
         case click.UsageError():
             return _usage(error)
         case KeyboardInterrupt() | click.exceptions.Abort():

@@ -121,7 +121,7 @@ def test_when_gbuild_is_killed_nothing_is_left(
     removed = backend.prune()
     assert "target test" in removed
     assert not any(Path(group).exists() for group in entry.groups)
-    assert entry.groups or os.getuid() != 0
+    assert entry.groups or os.getuid() != 0 or not os.access("/sys/fs/cgroup", os.W_OK)
     assert backend.targets() == ()
     assert backend.prune() == ()
 
