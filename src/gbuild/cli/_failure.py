@@ -67,14 +67,6 @@ def classify(error: BaseException) -> Failure:
                 hint=error.hint,
                 cause=error,
             )
-        case click.exceptions.NoArgsIsHelpError():
-            return Failure(
-                exit_code=_USAGE,
-                kind="UsageFailure",
-                brief="a command is missing",
-                details=(error.message,),
-                cause=error,
-            )
         case click.UsageError():
             return _usage(error)
         case KeyboardInterrupt() | click.exceptions.Abort():
@@ -132,10 +124,12 @@ def _fields(failure: Failure, hint: str | None) -> dict[str, object]:
 
 def _usage(error: click.UsageError) -> Failure:
     path = error.ctx.command_path if error.ctx else ""
+    nothing_given = isinstance(error, click.exceptions.NoArgsIsHelpError)
     return Failure(
         exit_code=_USAGE,
         kind="UsageFailure",
-        brief=error.format_message(),
+        brief="a command is missing" if nothing_given else error.format_message(),
+        details=(error.message,) if nothing_given else (),
         hint=f"{path} --help" if path else None,
         cause=error,
     )
