@@ -16,6 +16,8 @@ from gbuild.image.provide import ensure
 from gbuild.model.event import discard
 from gbuild.model.lock import Environment
 
+_MERGED = "/usr/share/mmdebstrap/hooks/merged-usr"
+
 
 def measure(bench: Bench) -> Iterator[Row]:
     """Make the same image from the same .debs on the same tmpfs, both offline, in turn."""
@@ -76,7 +78,7 @@ def _mmdebstrap(bench: Bench, environment: Environment, store: Store) -> Callabl
     def once() -> None:
         out.unlink(missing_ok=True)
         call(
-            program, "--quiet", "--mode=root", "--variant=custom",
+            program, "--quiet", "--mode=root", "--variant=custom", f"--hook-dir={_MERGED}",
             f"--architectures={environment.arch}", f"--include={names}", environment.suite,
             out, f"deb [trusted=yes] copy://{repository} ./",
             env={"SOURCE_DATE_EPOCH": str(environment.date), "TMPDIR": str(bench.work)},

@@ -112,6 +112,7 @@ class Bench:
         descriptor: the descriptor whose image is used.
         quick: few samples, to see whether it runs.
         user: an ordinary user for peers that need one.
+        clean: folders elsewhere that are removed at the end.
     """
 
     work: Path
@@ -120,6 +121,7 @@ class Bench:
     quick: bool = False
     user: str | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    clean: list[Path] = field(default_factory=list)
 
     def times(self, full: int, quick: int = 2) -> int:
         """Return how many samples to take."""
@@ -156,10 +158,7 @@ def call(
     cwd: Path | str = "/",
     stdin: bytes = b"",
 ) -> bytes:
-    """Run a program, as ``user`` if given; a failure shows what it said.
-
-    What it writes goes to files: podman waits twenty seconds for a standard error that is a pipe.
-    """
+    """Run a program, as ``user`` if given; a failure shows what it said."""
     who = pwd.getpwnam(user) if user else None
     base = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
     if who is not None:

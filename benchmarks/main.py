@@ -11,6 +11,9 @@ import importlib
 import json
 import os
 import platform
+import pwd
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,6 +50,8 @@ def main(arguments: Sequence[str]) -> int:
             _say(f"measuring {name} ...")
             rows += _measure(name, bench)
             _keep(rows, Path(options.json))
+        for folder in bench.clean:
+            shutil.rmtree(folder, ignore_errors=True)
     print(plain(HEADERS, [row.cells() for row in rows]))
     print(f"\n{_host()}\nkept as {options.json}")
     return 0 if all(row.verdict in ("met", "no target") for row in rows) else 1
@@ -118,13 +123,23 @@ def _ordinary_user() -> Iterator[str | None]:
     if os.getuid() != 0:
         yield None
         return
-    with contextlib.suppress(RuntimeError):
-        call("userdel", "-r", USER)
+    with contextlib.suppress(KeyError):
+        _remove_user(pwd.getpwnam(USER).pw_uid)
     call("useradd", "-m", USER)
     try:
         yield USER
     finally:
-        subprocess.run(["userdel", "-r", USER], check=False, capture_output=True)
+        _remove_user(pwd.getpwnam(USER).pw_uid)
+
+
+def _remove_user(uid: int) -> None:
+    """End what the throw-away user left running (podman keeps a process), and remove it."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == uid:
+                os.kill(int(folder.name), signal.SIGKILL)
+    time.sleep(0.2)
+    call("userdel", "-r", USER)
 
 
 if __name__ == "__main__":
