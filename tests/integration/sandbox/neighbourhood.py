@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 HOST, ELSEWHERE = "10.9.8.1", "10.9.8.2"
+HOST6, ELSEWHERE6 = "fd00:9::1", "fd00:9::2"
 LOOPBACK_PORT, HOST_PORT, ELSEWHERE_PORT = 8001, 8002, 8003
 _PROBE = "exec 3<>/dev/tcp/{}/{} && head -c5 <&3"
 
@@ -34,7 +35,9 @@ def main() -> None:
     kernel.raise_loopback()
     neighbour = _elsewhere(kernel)
     _serve("127.0.0.1", LOOPBACK_PORT)
+    _serve("::1", LOOPBACK_PORT)
     _serve(HOST, HOST_PORT)
+    _serve("::", HOST_PORT)
     backend = UsernsBackend(
         store=Store(Path(sys.argv[2])),
         environment=os.environ,
@@ -52,7 +55,12 @@ def main() -> None:
         found["loopback"] = reaches("127.0.0.1", LOOPBACK_PORT)
         found["host"] = reaches(HOST, HOST_PORT)
         found["host by gateway"] = reaches(ELSEWHERE, LOOPBACK_PORT)
+        found["loopback 6"] = reaches("::1", LOOPBACK_PORT)
+        found["host 6"] = reaches(HOST6, HOST_PORT)
+        found["host by gateway 6"] = reaches(ELSEWHERE6, LOOPBACK_PORT)
+        found["loopback by link-local"] = reaches(f"{_link_local()}%near", LOOPBACK_PORT)
         found["elsewhere"] = reaches(ELSEWHERE, ELSEWHERE_PORT)
+        found["elsewhere 6"] = reaches(ELSEWHERE6, ELSEWHERE_PORT)
         machine.cut_network()
         found["elsewhere after the cut"] = reaches(ELSEWHERE, ELSEWHERE_PORT)
         seen = target.run(["cat", "/proc/net/dev"], user="debian").stdout.decode()
@@ -80,12 +88,23 @@ def _elsewhere(kernel: object) -> subprocess.Popen[bytes]:
         ["ip", "link", "add", "near", "type", "veth", "peer", "far", "netns", str(process.pid)],
         ["ip", "addr", "add", f"{HOST}/24", "dev", "near"],
         [*inside, "addr", "add", f"{ELSEWHERE}/24", "dev", "far"],
+        ["ip", "addr", "add", f"{HOST6}/64", "dev", "near", "nodad"],
+        [*inside, "addr", "add", f"{ELSEWHERE6}/64", "dev", "far", "nodad"],
         ["ip", "link", "set", "near", "up"],
         [*inside, "link", "set", "far", "up"],
         ["ip", "route", "add", "default", "via", ELSEWHERE],
+        ["ip", "-6", "route", "add", "default", "via", ELSEWHERE6],
     ):
         subprocess.run(words, check=True)
     return process
+
+
+def _link_local() -> str:
+    """Return the address that this side of the veth gave itself."""
+    words = ["ip", "-j", "-6", "addr", "show", "dev", "near", "scope", "link"]
+    shown = subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout
+    entries = [entry for link in json.loads(shown) for entry in link.get("addr_info", ())]
+    return next(str(entry["local"]) for entry in entries if "local" in entry)
 
 
 def answer_elsewhere() -> None:
@@ -94,13 +113,15 @@ def answer_elsewhere() -> None:
 
     kernel.raise_loopback()
     _serve("0.0.0.0", ELSEWHERE_PORT)  # noqa: S104 - of a namespace that nobody else is in
+    _serve("::", ELSEWHERE_PORT)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     time.sleep(600)
 
 
 def _serve(address: str, port: int) -> None:
-    server = socket.create_server((address, port))
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    server = socket.create_server((address, port), family=family)
     threading.Thread(target=_greet, args=(server,), daemon=True).start()
 
 

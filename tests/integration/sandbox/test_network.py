@@ -47,7 +47,12 @@ def test_the_outside_is_reached_and_this_host_is_not(store: Store, tree: Path) -
         "loopback": False,
         "host": False,
         "host by gateway": False,
+        "loopback 6": False,
+        "host 6": False,
+        "host by gateway 6": False,
+        "loopback by link-local": False,
         "elsewhere": True,
+        "elsewhere 6": True,
         "elsewhere after the cut": False,
         "interfaces": ["lo"],
     }
