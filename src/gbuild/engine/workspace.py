@@ -103,8 +103,8 @@ class Workspace:
         return folder
 
     def point(self, name: str, log: Path) -> None:
-        """Let ``var/<name>`` be a symbolic link to a log below ``var/``."""
-        temporary = self.var / f".{name}.new"
+        """Let ``var/<name>`` be a link to a log below ``var/``; jobs may do it side by side."""
+        temporary = log.with_name(f".{log.name}.link")
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(log.relative_to(self.var))
         temporary.replace(self.var / name)

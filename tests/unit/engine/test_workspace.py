@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,19 @@ def test_var_points_to_the_latest_log(tmp_path: Path) -> None:
         workspace.point("build.log", log)
     assert (tmp_path / "var" / "build.log").read_text() == "second"
     assert not (tmp_path / "var" / "build.log").readlink().is_absolute()
+
+
+def test_jobs_point_to_their_logs_side_by_side(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    folder = workspace.open_logs(1.0)
+    logs = [folder / f"job{number}.build.log" for number in range(8)]
+    for log in logs:
+        log.touch()
+    with ThreadPoolExecutor(8) as jobs:
+        for _ in range(50):
+            list(jobs.map(lambda log: workspace.point("build.log", log), logs))
+    assert (tmp_path / "var" / "build.log").resolve() in logs
+    assert sorted(folder.iterdir()) == logs
 
 
 def test_old_logs_go(tmp_path: Path) -> None:
