@@ -12,12 +12,10 @@ import pytest
 @pytest.fixture
 def folder(commands: Any, locked_hello: Path) -> Iterator[Path]:
     yield locked_hello
-    names = [
-        one["name"]
-        for one in commands.run("gtarget", "list", "--json", cwd=locked_hello).answer["targets"]
-    ]
-    for name in names:
-        commands.run("gtarget", "stop", name, cwd=locked_hello)
+    commands.run("gtarget", "prune", cwd=locked_hello)  # of the runs that other tests killed
+    left = commands.run("gtarget", "list", "--json", cwd=locked_hello).answer["targets"]
+    for target in left:
+        commands.run("gtarget", "stop", target["name"], cwd=locked_hello)
 
 
 def test_start_exec_stop(commands: Any, folder: Path) -> None:
