@@ -10,6 +10,7 @@ from pathlib import Path
 from gbuild.engine.inputs import check_inputs
 from gbuild.engine.sizes import DEFAULT_DISK
 from gbuild.errors import GbuildError, HostFailure
+from gbuild.host.memory import meminfo
 from gbuild.host.store import Store
 from gbuild.model.descriptor import Descriptor
 from gbuild.model.options import BuildOptions
@@ -49,14 +50,10 @@ def _free(folder: Path) -> int:
 
 def _available_memory() -> int | None:
     """Return MemAvailable and free swap in bytes, None where /proc does not say."""
-    try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
-    except OSError:
-        return None
-    fields = {line.split(":")[0]: line.split()[1] for line in text.splitlines() if ":" in line}
+    fields = meminfo()
     if "MemAvailable" not in fields:
         return None
-    return (int(fields["MemAvailable"]) + int(fields.get("SwapFree", "0"))) * 1024
+    return fields["MemAvailable"] + fields.get("SwapFree", 0)
 
 
 def space_problems(host: Host, needs: Mapping[Path, int]) -> tuple[Problem, ...]:

@@ -7,9 +7,9 @@ import os
 import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from gbuild.host import cgroup
+from gbuild.host.memory import meminfo
 from gbuild.target.backend import Limits
 
 _STACK = 8 << 20
@@ -108,7 +108,4 @@ def _processors(wanted: int | None) -> tuple[int, ...]:
 
 def free_memory() -> int:
     """Return the bytes of memory that are available now (MemAvailable of /proc/meminfo)."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 0
+    return meminfo().get("MemAvailable", 0)
