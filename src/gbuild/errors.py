@@ -47,6 +47,12 @@ class GbuildError(Exception):
         self.details = details
         self.hint = hint
 
+    def retold(self, brief: str, *, details: tuple[str, ...]) -> GbuildError:
+        """Return an error of the same family and hint that says ``brief`` and ``details``."""
+        again = GbuildError.__new__(type(self))
+        GbuildError.__init__(again, brief, details=details, hint=self.hint)
+        return again
+
 
 class AnswerIsNo(GbuildError):
     """The question was answered and the answer is no: a mismatch."""

@@ -89,12 +89,9 @@ def _outcomes(results: Sequence[JobOutcome | GbuildError]) -> tuple[JobOutcome, 
     if len(failed) == 1:
         raise failed[0]
     if failed:
-        first = failed[0]
         details = [line for error in failed for line in (error.brief, *_indented(error.details))]
-        again = GbuildError.__new__(type(first))
         brief = f"{len(failed)} of {len(results)} jobs failed"
-        GbuildError.__init__(again, brief, details=tuple(details), hint=first.hint)
-        raise again from first
+        raise failed[0].retold(brief, details=tuple(details)) from failed[0]
     return tuple(result for result in results if isinstance(result, JobOutcome))
 
 

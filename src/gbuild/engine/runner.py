@@ -76,9 +76,7 @@ def run_job(job: Job, image: Image, run: Run) -> JobOutcome:
 
 def _labelled(error: GbuildError, label: str) -> GbuildError:
     brief = error.brief if error.brief.startswith(f"{label}: ") else f"{label}: {error.brief}"
-    again = GbuildError.__new__(type(error))
-    GbuildError.__init__(again, brief, details=error.details, hint=error.hint)
-    return again
+    return error.retold(brief, details=error.details)
 
 
 def _host_failure(error: OSError, label: str) -> GbuildError:
