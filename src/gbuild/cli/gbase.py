@@ -23,7 +23,6 @@ def list_images(session: Session) -> None:
     from gbuild.image.prune import images
     from gbuild.ui.table import plain
 
-    session.command = "gbase.list"
     found = images(session.store)
     rows = [
         (
@@ -71,7 +70,6 @@ def prune(session: Session, older_than: float, everything: bool) -> None:
     from gbuild.host.idmap import current
     from gbuild.image.prune import prune as remove
 
-    session.command = "gbase.prune"
     gone = remove(
         session.store,
         idmap=current(session.environment),
@@ -94,7 +92,6 @@ def check(session: Session) -> int:
     from gbuild.image.prune import images
     from gbuild.ui.escape import terminal
 
-    session.command = "gbase.check"
     idmap = current(session.environment)
     wrong: dict[str, str] = {}
     found = images(session.store)
