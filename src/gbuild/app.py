@@ -17,41 +17,65 @@ if TYPE_CHECKING:
     from gbuild.target.backend import Backend
 
 ENTRY_POINTS = "gbuild.backends"
-"""Group of entry points in which other packages offer backends: ``name = module:Class``."""
+"""Group of entry points in which other packages offer backends: ``name = package:BACKEND``."""
 
 DEFAULT_BACKEND = "userns"
 
 
-def make_backend(name: str, *, store: Store, environment: Mapping[str, str], sink: Sink) -> Backend:
-    """Make the backend called ``name``; built-in ones first, then other packages'.
-
-    Raises:
-        UsageFailure: there is none of that name; lists those there are.
-        MissingTool: it is there but a library that it needs is not.
-    """
-    if name == DEFAULT_BACKEND:
-        from gbuild.backends.userns import UsernsBackend
-
-        return UsernsBackend(store=store, environment=environment, sink=sink)
-    return _foreign(name, store=store, environment=environment, sink=sink)
-
-
-def _foreign(name: str, *, store: Store, environment: Mapping[str, str], sink: Sink) -> Backend:
+def backend_names() -> tuple[str, ...]:
+    """Return the names of all backends: a package below ``gbuild.backends``, or an entry point."""
+    import pkgutil
     from importlib.metadata import entry_points
 
-    offered = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    if name not in offered:
-        known = ", ".join(sorted({DEFAULT_BACKEND, *offered}))
-        raise UsageFailure(f"there is no backend called {name!r}", details=(f"there is: {known}",))
+    from gbuild import backends
+
+    own = {module.name for module in pkgutil.iter_modules(backends.__path__) if module.ispkg}
+    return tuple(sorted(own | {point.name for point in entry_points(group=ENTRY_POINTS)}))
+
+
+def make_backend(
+    name: str,
+    *,
+    store: Store,
+    environment: Mapping[str, str],
+    sink: Sink,
+    options: Mapping[str, str] | None = None,
+) -> Backend:
+    """Make the backend called ``name``; one of our own goes before another package's.
+
+    Raises:
+        UsageFailure: there is none of that name, or it has no such option; lists those there are.
+        MissingTool: it is there but a library that it needs is not.
+    """
+    kind = _backend_class(name)
+    given = dict(options or {})
+    if unknown := sorted(given.keys() - kind.settings.keys()):
+        raise UsageFailure(
+            f"the backend {name} has no option {unknown[0]!r}",
+            details=tuple(f"{key}: {text}" for key, text in kind.settings.items()),
+        )
+    return kind(store=store, environment=environment, sink=sink, options=given)
+
+
+def _backend_class(name: str) -> type[Backend]:
+    from importlib import import_module
+    from importlib.metadata import entry_points
+    from importlib.util import find_spec
+
     try:
-        factory = offered[name].load()
+        if name.isidentifier() and find_spec(f"gbuild.backends.{name}"):
+            own: type[Backend] = import_module(f"gbuild.backends.{name}").BACKEND
+            return own
+        for point in entry_points(group=ENTRY_POINTS, name=name):
+            foreign: type[Backend] = point.load()
+            return foreign
     except ImportError as error:
         raise MissingTool(
             f"the backend {name} cannot be loaded: {error}",
             hint=f"pip install 'gbuild[{name}]'",
         ) from error
-    backend: Backend = factory(store=store, environment=environment, sink=sink)
-    return backend
+    known = ", ".join(backend_names())
+    raise UsageFailure(f"there is no backend called {name!r}", details=(f"there is: {known}",))
 
 
 def make_parts(name: str, *, store: Store, environment: Mapping[str, str], sink: Sink) -> Parts:

@@ -73,6 +73,21 @@ def prepare(image: Image, *, store: Store, idmap: IdMap, sink: Sink) -> None:
                 unpacked.renew(sink)
 
 
+def discard(key: str, *, store: Store, idmap: IdMap) -> bool:
+    """Remove an image's tree for one map; say whether there was one.
+
+    Raises:
+        Busy: a target uses it.
+    """
+    folder = store.root / "images" / key
+    if not (folder / idmap.label).is_dir():
+        return False
+    with store.lock(lock_name(key, idmap.label), wait=0):
+        (folder / f"{idmap.label}.stamp").unlink(missing_ok=True)
+        remove_tree(folder, idmap.label, idmap=idmap)
+    return True
+
+
 def rehash(root: Path, *, sha256: str, date: int, idmap: IdMap) -> None:
     """Hash every byte of an unpacked tree again: packed, it must be the image's tar.
 

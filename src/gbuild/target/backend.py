@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Self
 
+from gbuild.host.store import Store
+from gbuild.model.event import Sink
 from gbuild.model.image import Image
 
 
@@ -68,6 +70,19 @@ class TargetInfo:
     pid: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An image in a backend's own shape; ``place`` says where, ``used`` when (epoch) it was last.
+
+    ``key`` is the image's, ``label`` its suite and architecture.
+    """
+
+    key: str
+    label: str
+    place: str
+    used: float
+
+
 class Machine(ABC):
     """One running, disposable copy of an image.
 
@@ -109,9 +124,37 @@ class Machine(ABC):
 
 
 class Backend(ABC):
-    """A way to make machines on this host."""
+    """A way to make machines, on this host or through it.
+
+    A backend lives in a package of its own that offers its class as ``BACKEND``. Making one costs
+    nothing and cannot fail for want of a library, a program or a daemon: that is told by
+    :meth:`probe`, as findings, and by the other methods, as errors with the command that mends it.
+
+    Attributes:
+        name: as in ``--backend NAME``.
+        summary: one line for ``gdoctor``.
+        needs: what it wants of the host, in a few words: root, a daemon, /dev/kvm.
+        settings: the options it understands (``--backend-option KEY=VALUE``, or the table
+            ``[backends.NAME]`` of the configuration), each with a line of help.
+    """
 
     name: ClassVar[str]
+    summary: ClassVar[str]
+    needs: ClassVar[str]
+    settings: ClassVar[Mapping[str, str]] = {}
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        environment: Mapping[str, str],
+        sink: Sink,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self.store = store
+        self.environment = environment
+        self.sink = sink
+        self.options = options or {}
 
     @abstractmethod
     def probe(self) -> tuple[Finding, ...]:
@@ -120,6 +163,18 @@ class Backend(ABC):
     @abstractmethod
     def prepare(self, image: Image) -> None:
         """Bring the image into this backend's shape once, so that starts are fast."""
+
+    @abstractmethod
+    def prepared(self) -> tuple[Prepared, ...]:
+        """List the images that are in this backend's shape."""
+
+    @abstractmethod
+    def discard(self, key: str) -> bool:
+        """Remove an image of this backend's shape; say whether there was one.
+
+        Raises:
+            Busy: a target uses it.
+        """
 
     @abstractmethod
     def start(self, spec: TargetSpec) -> Machine:

@@ -29,7 +29,7 @@ def kept(backend: UsernsBackend) -> Iterator[TargetInfo]:
 def test_another_process_finds_and_uses_it(
     backend: UsernsBackend, kept: TargetInfo, tree: Path
 ) -> None:
-    other = make_backend(backend._store, tree, [])
+    other = make_backend(backend.store, tree, [])
     assert other.targets() == (kept,)
     machine = other.attach("kept")
     out(machine, "echo mark >/tmp/mark")

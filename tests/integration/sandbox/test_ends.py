@@ -93,7 +93,7 @@ def other_process(
     """Another process that keeps a target; prints the launcher's pid."""
     import pickle
 
-    words = [str(Path(__file__).parents[3] / "src"), str(backend._store.root), str(tree)]
+    words = [str(Path(__file__).parents[3] / "src"), str(backend.store.root), str(tree)]
     process = subprocess.Popen(
         [sys.executable, "-c", _KEEPER, *words, pickle.dumps(spec()).hex()],
         stdout=subprocess.PIPE,
@@ -120,8 +120,8 @@ def test_when_gbuild_is_killed_nothing_is_left(
     (entry,) = backend._registry.entries()
     removed = backend.prune()
     assert "target test" in removed
-    assert not any(Path(group).exists() for group in entry.groups)
-    assert entry.groups or os.getuid() != 0 or not os.access("/sys/fs/cgroup", os.W_OK)
+    assert not any(Path(group).exists() for group in entry.held["groups"])
+    assert entry.held["groups"] or os.getuid() != 0 or not os.access("/sys/fs/cgroup", os.W_OK)
     assert backend.targets() == ()
     assert backend.prune() == ()
 

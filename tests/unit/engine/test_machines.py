@@ -17,7 +17,7 @@ from gbuild.host.store import Store
 from gbuild.model.image import Image
 from gbuild.model.lock import Environment
 from gbuild.model.options import BuildOptions
-from gbuild.target.backend import Backend, Finding, Machine, TargetInfo, TargetSpec
+from gbuild.target.backend import Backend, Finding, Machine, Prepared, TargetInfo, TargetSpec
 
 
 class FakeMachine(Machine):
@@ -56,6 +56,12 @@ class FakeBackend(Backend):
         return self.broken
 
     def prepare(self, image: Image) -> None: ...
+
+    def prepared(self) -> tuple[Prepared, ...]:
+        return ()
+
+    def discard(self, key: str) -> bool:
+        return False
 
     def start(self, spec: TargetSpec) -> Machine:
         if self.broken:

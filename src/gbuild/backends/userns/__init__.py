@@ -2,4 +2,6 @@
 
 from gbuild.backends.userns.backend import UsernsBackend
 
-__all__ = ["UsernsBackend"]
+BACKEND = UsernsBackend
+
+__all__ = ["BACKEND", "UsernsBackend"]

@@ -88,12 +88,12 @@ class _Keeper:
     def __init__(
         self, spec: TargetSpec, store: Store, environment: Mapping[str, str], trees: Trees | None
     ) -> None:
-        from gbuild.backends.userns.backend import UsernsBackend
+        from gbuild.backends.userns.backend import NAME, UsernsBackend
         from gbuild.backends.userns.machine import listen
-        from gbuild.backends.userns.registry import Registry
+        from gbuild.target.registry import Registry
 
         backend = UsernsBackend(store=store, environment=environment, sink=discard, trees=trees)
-        registry = Registry(store)
+        registry = Registry(store, NAME)
         self._machine: UsernsMachine = backend.launch(spec, detached=True)
         self._door = listen(registry.folder, f"{self._machine.id}.sock")
 

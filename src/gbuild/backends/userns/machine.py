@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from gbuild.backends.userns.network import Uplink, interfaces
-from gbuild.backends.userns.registry import Entry, Registry
 from gbuild.errors import BackendFailure
 from gbuild.host.sandbox.machine import Sandbox
 from gbuild.target.backend import Machine
+from gbuild.target.registry import Entry, Registry
 
 _PATIENCE = 30.0
 _ANSWER = 4096

@@ -205,30 +205,36 @@ def _files(layout: Layout) -> list[Step]:
     result: list[Step] = []
     if layout.account is not None:
         result += _account(layout.account)
-    own = _naming(layout) if isinstance(layout.root, Overlay) else ()
+    own = naming(layout.hostname, layout.resolver) if isinstance(layout.root, Overlay) else ()
     for file in (*own, *layout.files):
         result.append(("directory", file.path.rpartition("/")[0], 0o755))
         result.append(("write", file.path, file.mode, file.owner, file.data))
     return result
 
 
-def _naming(layout: Layout) -> tuple[File, ...]:
-    hosts = f"127.0.0.1 localhost {layout.hostname}\n::1 localhost\n"
+def naming(hostname: str, resolver: str) -> tuple[File, ...]:
+    """Return the three files that name the machine and its name servers."""
+    hosts = f"127.0.0.1 localhost {hostname}\n::1 localhost\n"
     return (
-        File(path="/etc/hostname", data=f"{layout.hostname}\n".encode()),
+        File(path="/etc/hostname", data=f"{hostname}\n".encode()),
         File(path="/etc/hosts", data=hosts.encode()),
-        File(path="/etc/resolv.conf", data=layout.resolver.encode()),
+        File(path="/etc/resolv.conf", data=resolver.encode()),
+    )
+
+
+def account_lines(account: Account) -> tuple[tuple[str, str], ...]:
+    """Return (file, line) for each file of accounts that must name the account."""
+    name, number = account.name, account.number
+    return (
+        ("/etc/passwd", f"{name}:x:{number}:{number}::{account.home}:/bin/bash"),
+        ("/etc/group", f"{name}:x:{number}:"),
+        ("/etc/shadow", f"{name}:*:19000:0:99999:7:::"),
     )
 
 
 def _account(account: Account) -> list[Step]:
-    name, number = account.name, account.number
-    return [
-        ("entry", "/etc/passwd", f"{name}:x:{number}:{number}::{account.home}:/bin/bash"),
-        ("entry", "/etc/group", f"{name}:x:{number}:"),
-        ("entry", "/etc/shadow", f"{name}:*:19000:0:99999:7:::"),
-        ("home", account.home, number),
-    ]
+    lines: list[Step] = [("entry", path, line) for path, line in account_lines(account)]
+    return [*lines, ("home", account.home, account.number)]
 
 
 def _process(layout: Layout) -> list[Step]:

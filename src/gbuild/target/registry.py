@@ -2,17 +2,18 @@
 
 Layout below the store, closed to everybody else::
 
-    run/userns/<id>.json    the target, the process that keeps it, how to get in
-    run/userns/<id>.sock    where a detached target's keeper listens
-    scratch/<id>/           what a target with ``scratch: disk`` writes
+    run/<backend>/<id>.json    the target, the process that started it, how to get in
+    run/<backend>/<id>.*       whatever else the backend keeps for that target, such as sockets
+    scratch/<id>/              what a target of userns with ``scratch: disk`` writes
 """
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -21,15 +22,13 @@ from gbuild.host.files import write_atomically
 from gbuild.host.store import Store
 from gbuild.target.backend import TargetInfo
 
-NAME = "userns"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A target as its keeper wrote it down.
+    """A target as the process that started it wrote it down.
 
-    ``born`` tells the keeper from a later process of the same pid; ``groups`` are the paths of
-    its control groups, which lie below those of the process that made them.
+    ``born`` tells that process from a later one of the same pid. ``held`` names what must go when
+    the target goes, by kind: control groups, containers, bridges, ports, whatever the backend has.
     """
 
     id: str
@@ -42,18 +41,18 @@ class Entry:
     host_key: str
     client_key: str
     facts: Mapping[str, str] = field(default_factory=dict)
-    groups: Sequence[str] = field(default_factory=list)
+    held: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def alive(self) -> bool:
-        """Say whether the process that keeps the target still runs."""
+        """Say whether the process that started the target still runs."""
         return born(self.pid) == self.born
 
-    def info(self) -> TargetInfo:
+    def info(self, backend: str, *, alive: bool) -> TargetInfo:
         """Return what a person may know of it."""
         return TargetInfo(
             name=self.name,
-            backend=NAME,
-            state="running" if self.alive() else "dead",
+            backend=backend,
+            state="running" if alive else "dead",
             started=self.started,
             pid=self.pid,
         )
@@ -77,12 +76,22 @@ def born(pid: int) -> str:
 
 
 class Registry:
-    """The entries of one store."""
+    """The entries of one backend in one store.
 
-    def __init__(self, store: Store) -> None:
-        self.folder = store.root / "run" / NAME
+    Args:
+        store: where they lie.
+        backend: the backend's name.
+        alive: says whether an entry's target still runs. Without it that is so as long as the
+            process that started it runs; a backend with a daemon asks the daemon.
+    """
+
+    def __init__(
+        self, store: Store, backend: str, *, alive: Callable[[Entry], bool] = Entry.alive
+    ) -> None:
+        self.folder = store.root / "run" / backend
         self.scratch = store.root / "scratch"
-        self._store = store
+        self._backend = backend
+        self._alive = alive
 
     def add(self, entry: Entry) -> None:
         """Write an entry down."""
@@ -92,9 +101,19 @@ class Registry:
         write_atomically(self.folder / f"{entry.id}.json", data, mode=0o600)
 
     def remove(self, identity: str) -> None:
-        """Forget an entry and its socket."""
-        for suffix in (".json", ".sock"):
-            (self.folder / f"{identity}{suffix}").unlink(missing_ok=True)
+        """Forget an entry and the files kept beside it; the entry itself goes last."""
+        for path in self.folder.glob(f"{glob.escape(identity)}.*"):
+            if path.suffix != ".json":
+                path.unlink(missing_ok=True)
+        (self.folder / f"{identity}.json").unlink(missing_ok=True)
+
+    def infos(self) -> tuple[TargetInfo, ...]:
+        """Return what a person may know of every target."""
+        return tuple(e.info(self._backend, alive=self._alive(e)) for e in self.entries())
+
+    def alive(self, entry: Entry) -> bool:
+        """Say whether an entry's target still runs."""
+        return self._alive(entry)
 
     def entries(self) -> tuple[Entry, ...]:
         """Return all entries, of the living and the dead, by name."""
@@ -107,7 +126,7 @@ class Registry:
             UsageFailure: there is none.
         """
         for entry in self.entries():
-            if entry.name == name and entry.detached and entry.alive():
+            if entry.name == name and entry.detached and self._alive(entry):
                 return entry
         raise UsageFailure(f"no target called {name} runs", hint="gtarget list")
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from gbuild.backends.userns.registry import Entry, Registry, born, new_id
 from gbuild.errors import UsageFailure
 from gbuild.host.store import Store
+from gbuild.target.registry import Entry, Registry, born, new_id
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     """An empty registry."""
-    return Registry(Store(tmp_path))
+    return Registry(Store(tmp_path), "userns")
 
 
 def _entry(name: str = "one", *, pid: int | None = None, detached: bool = True) -> Entry:
@@ -39,7 +39,8 @@ def test_what_was_added_is_read_back_until_it_is_removed(registry: Registry) -> 
     registry.add(entry)
     assert registry.entries() == (entry,)
     assert registry.detached("one") == entry
-    assert entry.info().state == "running"
+    (info,) = registry.infos()
+    assert (info.name, info.backend, info.state) == ("one", "userns", "running")
     registry.remove(entry.id)
     assert registry.entries() == ()
 
@@ -54,7 +55,7 @@ def test_another_process_with_the_same_number_is_not_the_keeper(registry: Regist
     reused = _entry(pid=1)
     registry.add(reused)
     assert not reused.alive()
-    assert reused.info().state == "dead"
+    assert [info.state for info in registry.infos()] == ["dead"]
     with pytest.raises(UsageFailure):
         registry.detached("one")
 
@@ -75,6 +76,23 @@ def test_foreign_files_are_ignored(registry: Registry, data: bytes) -> None:
     registry.add(_entry())
     (registry.folder / "foreign.json").write_bytes(data)
     assert len(registry.entries()) == 1
+
+
+def test_a_backend_with_a_daemon_says_itself_who_lives(tmp_path: Path) -> None:
+    registry = Registry(Store(tmp_path), "lxd", alive=lambda entry: entry.name == "one")
+    registry.add(_entry("one", pid=1))
+    registry.add(_entry("two"))
+    assert registry.detached("one").name == "one"
+    with pytest.raises(UsageFailure):
+        registry.detached("two")
+
+
+def test_files_beside_an_entry_go_with_it(registry: Registry) -> None:
+    entry = _entry()
+    registry.add(entry)
+    (registry.folder / f"{entry.id}.sock").touch()
+    registry.remove(entry.id)
+    assert list(registry.folder.iterdir()) == []
 
 
 def test_only_scratch_of_the_dead_is_abandoned(registry: Registry) -> None:
