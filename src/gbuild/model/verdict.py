@@ -54,7 +54,8 @@ class Signature:
     weak (gpg itself refused the digest) and unreadable. ``fingerprint`` is the primary key's,
     ``key_id`` the one that the signature names (16 hex or a fingerprint), ``created`` the
     signature's own date (seconds since the epoch; it proves nothing). ``weaknesses`` are words
-    such as ``SHA1`` and ``DSA-1024``.
+    such as ``SHA1`` and ``DSA-1024``. ``key_expires`` is when the key that signed ends, or ended
+    (seconds since the epoch).
     """
 
     status: Status
@@ -62,6 +63,7 @@ class Signature:
     key_id: str | None = None
     user_id: str | None = None
     created: int | None = None
+    key_expires: int | None = None
     digest: str | None = None
     algorithm: str | None = None
     weaknesses: tuple[str, ...] = ()
@@ -69,11 +71,26 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Outside evidence that an entry existed: at ``seen`` (seconds since the epoch) at the latest.
+
+    ``source`` says what proves it, for a person: a commit of a pinned repository, a timestamp.
+    """
+
+    seen: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """One entry of a release folder with everything a judge may look at.
 
     ``artifacts`` maps paths to sha256 and is None when no document could be read.
-    ``stated_release`` and ``stated_name`` are what the document says of itself.
+    ``stated_release`` and ``stated_name`` are what the document says of itself. ``person`` is
+    whose the primary key is, when something outside of the entry binds the two. ``inputs`` maps
+    files and folders to sha256 or ``git:<commit>``, ``packages`` environments to their manifest's
+    text; both are empty where a document says nothing of them. ``record`` is a sha256 over all
+    that the document says of a build: who copies it has the same one.
     """
 
     signer: str
@@ -85,6 +102,11 @@ class Claim:
     stated_release: str | None = None
     stated_name: str | None = None
     problem: str | None = None
+    person: str | None = None
+    evidence: Evidence | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    packages: Mapping[str, str] = field(default_factory=dict)
+    record: str | None = None
 
     @property
     def fingerprint(self) -> str | None:

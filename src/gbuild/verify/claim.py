@@ -10,6 +10,7 @@ from gbuild.formats.manifest import MalformedManifest, read_manifest
 from gbuild.formats.report import Unreadable, read_report
 from gbuild.model.manifest import Report
 from gbuild.model.verdict import Claim, Signature, Status, worst
+from gbuild.verify import said
 from gbuild.verify.read import Found
 
 Check = Callable[[bytes, bytes], Signature]
@@ -49,6 +50,9 @@ def claim(found: Found, *, release: str, check: Check) -> Claim:
         artifacts=artifacts,
         stated_release=report.release if report else None,
         stated_name=report.name if report else None,
+        inputs=said.inputs(report) if report else {},
+        packages=report.base_manifests if report else {},
+        record=said.record(report) if report else None,
         problem=problem or (signature.detail if signature else None) or stated,
     )
 
