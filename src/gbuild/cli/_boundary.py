@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Command = Callable[..., Any]
 
-__all__ = ["Session", "run", "shared_options"]
+__all__ = ["Session", "backend_options", "run", "shared_options"]
 
 _BROKEN_PIPE: Final = 128 + signal.SIGPIPE
 _ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
@@ -82,6 +82,23 @@ def shared_options(*, store: bool = True, workspace: bool = True) -> Callable[[C
         return click.version_option(__version__, message="%(prog)s %(version)s")(wrapped)
 
     return decorate
+
+
+def backend_options(function: Command) -> Command:
+    """Add the options that choose a backend; :attr:`Session.backend_name` says which."""
+    options = (
+        _stored(
+            "--backend-option",
+            "backend_pairs",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="An option of the backend; may be given again.",
+        ),
+        _stored("--backend", "backend_name", metavar="NAME", help="What makes targets."),
+    )
+    for option in options:
+        function = option(function)
+    return function
 
 
 def run(command: click.Command, *, arguments: Sequence[str] | None = None) -> NoReturn:

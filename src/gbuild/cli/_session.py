@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from gbuild.engine.prepare import Parts
     from gbuild.host.store import Store
     from gbuild.model.event import Sink
+    from gbuild.target.backend import Backend
     from gbuild.ui import Renderer
 
 
@@ -25,6 +27,8 @@ class Session:
         command: names the ``format`` of JSON answers: ``gsign``, ``gtarget.list``.
         environment: this process's environment variables.
         json: answer with one JSON object on standard output.
+        backend_name: the backend that was asked for on the command line.
+        backend_pairs: its options, as given: ``KEY=VALUE``.
         quiet: show warnings and errors only.
         debug: show tracebacks.
         answered: the JSON object of this run has been written.
@@ -35,6 +39,8 @@ class Session:
         self.environment = environment
         self.workspace_folder: str | None = None
         self.store_folder: str | None = None
+        self.backend_name: str | None = None
+        self.backend_pairs: tuple[str, ...] = ()
         self.json = False
         self.quiet = False
         self.debug = False
@@ -79,6 +85,50 @@ class Session:
             stream=sys.stderr,
             environment=self.environment,
             quiet=self.quiet,
+        )
+
+    @cached_property
+    def chosen_backend(self) -> str:
+        """Return the name of the one backend that this run uses."""
+        from gbuild import app
+
+        return app.chosen_backend(self.backend_name, environment=self.environment, sink=self.sink)
+
+    @property
+    def backend_options(self) -> dict[str, str]:
+        """Return the options of the backend that were given on the command line.
+
+        Raises:
+            UsageFailure: one is not ``KEY=VALUE``.
+        """
+        split = [pair.partition("=") for pair in self.backend_pairs]
+        for key, equals, value in split:
+            if not (key and equals):
+                raise UsageFailure(f"--backend-option {key}{equals}{value} is not KEY=VALUE")
+        return {key: value for key, _, value in split}
+
+    def make_backend(self, name: str | None = None) -> Backend:
+        """Make the backend called ``name``, else the chosen one."""
+        from gbuild import app
+
+        return app.make_backend(
+            name or self.chosen_backend,
+            store=self.store,
+            environment=self.environment,
+            sink=self.sink,
+            options=self.backend_options,
+        )
+
+    def make_parts(self) -> Parts:
+        """Bring together what a build on the chosen backend works with."""
+        from gbuild import app
+
+        return app.make_parts(
+            self.chosen_backend,
+            store=self.store,
+            environment=self.environment,
+            sink=self.sink,
+            options=self.backend_options,
         )
 
     def say(self, text: str = "") -> None:

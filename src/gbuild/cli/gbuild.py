@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli._boundary import Session, backend_options, run, shared_options
 
 if TYPE_CHECKING:
     from gbuild.model.outcome import BuildOutcome
     from gbuild.model.plan import Plan
-
-_OTHER_BACKENDS = {"USE_LXC": "lxc", "USE_VBOX": "virtualbox", "USE_DOCKER": "oci"}
 
 
 class Pairs(click.ParamType[dict[str, str]]):
@@ -98,7 +96,6 @@ class Pairs(click.ParamType[dict[str, str]]):
 @click.option("--fetch-branches", is_flag=True, help="Fetch all branches of the remotes, too.")
 @click.option("--skip-cleanup", is_flag=True, help="Let the targets live on after the build.")
 @click.option("--no-cache", is_flag=True, help="Start with empty caches and leave them alone.")
-@click.option("--backend", default="userns", show_default=True, help="What makes targets.")
 @click.option(
     "--parallel",
     type=click.IntRange(1, 64),
@@ -131,6 +128,7 @@ class Pairs(click.ParamType[dict[str, str]]):
     metavar="MIB",
     help="Scratch space of a target [default: 8192].",
 )
+@backend_options
 @shared_options()
 def gbuild(
     session: Session,
@@ -145,28 +143,15 @@ def gbuild(
     Each suite and architecture is built in a fresh target from locked packages. What was made
     lies in build/out, logs in var/. Options of Gitian's gbuild keep their names.
     """
-    from gbuild import app
     from gbuild.engine import build as engine
     from gbuild.model.options import BuildOptions
 
-    _note_other_backends(session, options["backend"])
-    chosen = BuildOptions(use_cache=not no_cache, **options)
-    parts = app.make_parts(
-        chosen.backend, store=session.store, environment=session.environment, sink=session.sink
-    )
+    chosen = BuildOptions(use_cache=not no_cache, backend=session.chosen_backend, **options)
+    parts = session.make_parts()
     if dry_run:
         _print_plan(session, engine.plan_only(descriptor, chosen, parts, session.workspace))
         return
     _print_outcome(session, engine.build(descriptor, chosen, parts, session.workspace))
-
-
-def _note_other_backends(session: Session, backend: str) -> None:
-    from gbuild.model.event import Event
-
-    for variable, name in _OTHER_BACKENDS.items():
-        if session.environment.get(variable):
-            text = f"{variable} is set; a backend {name} does not exist yet, {backend} is used"
-            session.sink(Event("warning", text))
 
 
 def _print_plan(session: Session, plan: Plan) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli import _backends
+from gbuild.cli._boundary import Session, backend_options, run, shared_options
+from gbuild.errors import GbuildError
 
 if TYPE_CHECKING:
-    from gbuild.target.backend import Finding
+    from gbuild.target.backend import Backend, Finding
 
 _CANNOT = 3
 _TOOLS = (
@@ -24,30 +26,63 @@ _TOOLS = (
 
 
 @click.command(name="gdoctor")
-@click.option(
-    "--backend", default="userns", show_default=True, metavar="NAME", help="What makes targets."
-)
+@backend_options
 @shared_options(workspace=False)
-def gdoctor(session: Session, backend: str) -> int:
-    """Try what this host can do; exit 3 if the backend cannot work here."""
-    from gbuild import app
+def gdoctor(session: Session) -> int:
+    """Try what this host can do; exit 3 if the backend that would be used cannot work here.
 
-    maker = app.make_backend(
-        backend, store=session.store, environment=session.environment, sink=session.sink
-    )
-    probed = maker.probe()
+    Without --backend all backends are tried, each on its own.
+    """
+    reports = tuple(_report(*one) for one in _backends.ask(session, _look))
     tools = tuple(_tool(*row) for row in _TOOLS)
-    works = all(finding.state != "missing" for finding in probed)
-    _show(session, (*probed, *tools))
-    session.say(f"\nThe backend {backend} {'works' if works else 'cannot work'} on this host.")
+    chosen = session.chosen_backend
+    own = next((r for r in reports if r.name == chosen), None) or _look(session.make_backend())
+    _show(session, reports, tools)
+    verdict = "works" if own.works else "cannot work"
+    session.say(f"\nThe backend {chosen} {verdict} on this host.")
     session.answer(
         {
-            "backend": backend,
-            "works": works,
-            "findings": [asdict(finding) for finding in (*probed, *tools)],
+            "backend": chosen,
+            "works": own.works,
+            "findings": [asdict(f) for f in (*own.findings, *tools)],
+            "backends": [{**asdict(report), "works": report.works} for report in reports],
         }
     )
-    return 0 if works else _CANNOT
+    return 0 if own.works else _CANNOT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Report:
+    """What one backend says of this host."""
+
+    name: str
+    summary: str
+    needs: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def works(self) -> bool:
+        return all(finding.state != "missing" for finding in self.findings)
+
+
+def _look(backend: Backend) -> _Report:
+    return _Report(
+        name=backend.name,
+        summary=backend.summary,
+        needs=backend.needs,
+        findings=backend.probe(),
+    )
+
+
+def _report(name: str, answer: _Report | GbuildError) -> _Report:
+    """Turn a backend that could not even be asked into a finding."""
+    from gbuild.target.backend import Finding
+
+    if isinstance(answer, _Report):
+        return answer
+    detail = "; ".join((answer.brief, *answer.details))
+    finding = Finding("the backend", "missing", detail, answer.hint)
+    return _Report(name=name, summary="", needs="", findings=(finding,))
 
 
 def _tool(program: str, package: str, purpose: str) -> Finding:
@@ -61,14 +96,20 @@ def _tool(program: str, package: str, purpose: str) -> Finding:
         return Finding(program, "missing", f"needed for {purpose}", error.hint)
 
 
-def _show(session: Session, findings: tuple[Finding, ...]) -> None:
+def _show(session: Session, reports: tuple[_Report, ...], tools: tuple[Finding, ...]) -> None:
     from gbuild.ui import table
 
-    rows = [(f.what, f.state, f.detail) for f in findings]
-    session.say(table.plain(("what", "state", "detail"), rows))
-    for finding in findings:
-        if finding.mend is not None:
-            session.say(f"\n{finding.what}:\n    {finding.mend}")
+    headers = ("backend", "state", "needs", "what it is")
+    rows = [(r.name, "ok" if r.works else "missing", r.needs, r.summary) for r in reports]
+    session.say(table.plain(headers, rows))
+    for title, findings in (*((r.name, r.findings) for r in reports), ("tools", tools)):
+        session.say(f"\n{title}")
+        cells = [(f"  {f.what}", f.state, f.detail) for f in findings]
+        session.say(table.plain(("  what", "state", "detail"), cells))
+    mends = [(f"{r.name}: {f.what}", f.mend) for r in reports for f in r.findings]
+    for what, mend in (*mends, *((tool.what, tool.mend) for tool in tools)):
+        if mend is not None:
+            session.say(f"\n{what}:\n    {mend}")
 
 
 def main() -> None:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli import _backends
+from gbuild.cli._boundary import Session, backend_options, run, shared_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gbuild.target.backend import Backend, Machine
+    from gbuild.target.backend import Backend
     from gbuild.target.ssh import Stream
 
+Answer = TypeVar("Answer")
+
 _FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-_BACKEND = click.option(
-    "--backend", default="userns", show_default=True, metavar="NAME", help="What makes targets."
-)
 _USER = click.option(
     "--user", metavar="USER", help="Who does it in the target [default: the build user]."
 )
@@ -46,7 +46,7 @@ def gtarget() -> None:
 @click.option("--disk", type=click.IntRange(16), metavar="MIB", help="Its scratch space.")
 @click.option("--scratch", type=click.Choice(["tmpfs", "disk"]), default="tmpfs", show_default=True)
 @click.option("--offline", is_flag=True, help="Use nothing but the store.")
-@_BACKEND
+@backend_options
 @shared_options()
 def start(
     session: Session,
@@ -61,19 +61,14 @@ def start(
     disk: int | None,
     scratch: str,
     offline: bool,
-    backend: str,
 ) -> None:
     """Start a target from one environment of DESCRIPTOR; it lives until `gtarget stop`."""
-    from gbuild import app
     from gbuild.engine.targets import start_target
     from gbuild.target.backend import Limits
 
-    parts = app.make_parts(
-        backend, store=session.store, environment=session.environment, sink=session.sink
-    )
     info = start_target(
         descriptor,
-        parts,
+        session.make_parts(),
         session.workspace,
         suite=suite,
         arch=arch,
@@ -103,7 +98,7 @@ def start(
     metavar="SECONDS",
     help="Kill a command that takes longer.",
 )
-@_BACKEND
+@backend_options
 @shared_options(workspace=False)
 def execute(
     session: Session,
@@ -113,7 +108,6 @@ def execute(
     user: str | None,
     stdin: bool,
     timeout: float | None,
-    backend: str,
 ) -> int:
     """Run COMMAND in the target NAME; its exit status becomes ours (128 + n for signal n)."""
     from gbuild.target.shell import Target
@@ -121,7 +115,7 @@ def execute(
     words = command[1:] if command[0] == "--" else command
     if not words:
         raise click.UsageError("there is no command after --")
-    machine = _attach(session, name, backend)
+    machine = _backends.attach(session, name)
     with Target(machine, sink=session.sink) as target:
         completed = target.run(
             words,
@@ -144,9 +138,9 @@ def execute(
 @gtarget.command()
 @_NAME
 @_USER
-@_BACKEND
+@backend_options
 @shared_options(workspace=False)
-def shell(session: Session, name: str, *, user: str | None, backend: str) -> int:
+def shell(session: Session, name: str, *, user: str | None) -> int:
     """Open a shell in the target NAME, on this terminal.
 
     What programs in the target write reaches the terminal unfiltered.
@@ -158,7 +152,7 @@ def shell(session: Session, name: str, *, user: str | None, backend: str) -> int
     from gbuild.target.ready import connect_when_ready
     from gbuild.target.terminal import interact
 
-    machine = _attach(session, name, backend)
+    machine = _backends.attach(session, name)
     kind = session.environment.get("TERM", "vt100")
     with connect_when_ready(machine, user or machine.user, timeout=60) as connection:
         status = interact(
@@ -174,7 +168,7 @@ def shell(session: Session, name: str, *, user: str | None, backend: str) -> int
 @click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.argument("folder")
 @_USER
-@_BACKEND
+@backend_options
 @shared_options(workspace=False)
 def put(
     session: Session,
@@ -183,12 +177,11 @@ def put(
     folder: str,
     *,
     user: str | None,
-    backend: str,
 ) -> None:
     """Copy SOURCES (files and folders) into FOLDER of the target NAME."""
     from gbuild.target.shell import Target
 
-    machine = _attach(session, name, backend)
+    machine = _backends.attach(session, name)
     who = user or machine.user
     with Target(machine, sink=session.sink) as target:
         for source in sources:
@@ -205,15 +198,13 @@ def put(
 @click.argument("source")
 @click.argument("dest", type=click.Path(path_type=Path))
 @_USER
-@_BACKEND
+@backend_options
 @shared_options(workspace=False)
-def get(
-    session: Session, name: str, source: str, dest: Path, *, user: str | None, backend: str
-) -> None:
+def get(session: Session, name: str, source: str, dest: Path, *, user: str | None) -> None:
     """Copy SOURCE (a file or a folder of the target NAME) to DEST, which must not exist."""
     from gbuild.target.shell import Target, TreeLimits
 
-    machine = _attach(session, name, backend)
+    machine = _backends.attach(session, name)
     who = user or machine.user
     with Target(machine, sink=session.sink) as target:
         folder = target.run(("test", "-d", source), user=who).returncode == 0
@@ -224,25 +215,25 @@ def get(
 
 @gtarget.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@_BACKEND
+@backend_options
 @shared_options(workspace=False)
-def stop(session: Session, names: tuple[str, ...], *, backend: str) -> None:
+def stop(session: Session, names: tuple[str, ...]) -> None:
     """End targets and everything in them."""
     for name in names:
-        _attach(session, name, backend).stop()
+        _backends.attach(session, name).stop()
     session.answer({"stopped": list(names)})
 
 
 @gtarget.command(name="list")
-@_BACKEND
+@backend_options
 @shared_options(workspace=False)
-def list_targets(session: Session, *, backend: str) -> None:
-    """List your targets, running and dead."""
+def list_targets(session: Session) -> None:
+    """List your targets on every backend, running and dead."""
     import time
 
     from gbuild.ui.table import plain
 
-    infos = _backend(session, backend).targets()
+    infos, silent = _gather(session, lambda backend: backend.targets())
     now = time.time()
     rows = [
         (info.name, info.backend, info.state, _age(now - info.started), str(info.pid or "-"))
@@ -261,36 +252,45 @@ def list_targets(session: Session, *, backend: str) -> None:
                     "pid": info.pid,
                 }
                 for info in infos
-            ]
+            ],
+            "silent": silent,
         }
     )
 
 
 @gtarget.command()
-@_BACKEND
+@backend_options
 @shared_options(workspace=False)
-def prune(session: Session, *, backend: str) -> None:
-    """Remove what dead targets and killed runs left behind."""
+def prune(session: Session) -> None:
+    """Remove what dead targets and killed runs left behind, on every backend."""
     from gbuild.ui.escape import terminal
 
-    removed = _backend(session, backend).prune()
+    removed, silent = _gather(session, lambda backend: backend.prune())
     for what in removed:
         session.say(terminal(f"removed {what}"))
-    session.answer({"removed": list(removed)})
+    session.answer({"removed": list(removed), "silent": silent})
 
 
-def _backend(session: Session, name: str) -> Backend:
-    from gbuild import app
+def _gather(
+    session: Session, question: Callable[[Backend], tuple[Answer, ...]]
+) -> tuple[tuple[Answer, ...], dict[str, str]]:
+    """Put the answers of all backends together, and say which could not answer and why.
 
-    return app.make_backend(
-        name, store=session.store, environment=session.environment, sink=session.sink
-    )
+    A person is warned of a silent backend only if targets of it may still be there.
+    """
+    from gbuild.errors import GbuildError
+    from gbuild.model.event import Event
 
-
-def _attach(session: Session, name: str, backend: str) -> Machine:
-    from gbuild.model.names import target_name
-
-    return _backend(session, backend).attach(target_name(name))
+    found: list[Answer] = []
+    silent: dict[str, str] = {}
+    for name, answer in _backends.ask(session, question):
+        if not isinstance(answer, GbuildError):
+            found += answer
+            continue
+        silent[name] = answer.brief
+        if _backends.has_traces(session, name):
+            session.sink(Event("warning", f"{name}: {answer.brief}"))
+    return tuple(found), silent
 
 
 class _Screen:

@@ -10,6 +10,9 @@
 
     [network]
     proxy = "http://proxy.example:3128"     # or "environment" for http_proxy, https_proxy, no_proxy
+
+    [backends.lxd]                  # options of a backend, as --backend-option takes them
+    remote = "https://lxd.example:8443"
 """
 
 from __future__ import annotations
@@ -20,16 +23,21 @@ from pathlib import Path
 
 from gbuild.errors import UsageFailure
 
-_TABLES = ("mirrors", "snapshots", "network")
+_TABLES = ("mirrors", "snapshots", "network", "backends")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What the configuration file says; archive names are keys of ``mirrors``."""
+    """What the configuration file says.
+
+    Archive names are keys of ``mirrors``, names of backends those of ``backends``, whose values
+    are the backend's options.
+    """
 
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     snapshots: Mapping[str, str] = field(default_factory=dict)
     proxy: str | None = None
+    backends: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def path_of(environment: Mapping[str, str]) -> Path | None:
@@ -72,6 +80,9 @@ def _read(text: str, path: Path) -> Config:
             k: _text(v, f"snapshots.{k}", problems) for k, v in _table(content, "snapshots")
         },
         proxy=_network(content, problems),
+        backends={
+            k: _options(v, f"backends.{k}", problems) for k, v in _table(content, "backends")
+        },
     )
     if problems:
         raise UsageFailure(f"{path} is not a configuration of gbuild", details=tuple(problems))
@@ -87,6 +98,20 @@ def _network(content: Mapping[str, object], problems: list[str]) -> str | None:
 def _table(content: Mapping[str, object], name: str) -> list[tuple[str, object]]:
     table = content.get(name, {})
     return list(table.items()) if isinstance(table, dict) else [(f"({name} is no table)", table)]
+
+
+def _options(value: object, where: str, problems: list[str]) -> Mapping[str, str]:
+    """Read one backend's options: TOML's text, numbers and booleans, all as text."""
+    if not isinstance(value, dict):
+        problems.append(f"{where} must be a table")
+        return {}
+    return {key: _option(given, f"{where}.{key}", problems) for key, given in value.items()}
+
+
+def _option(value: object, where: str, problems: list[str]) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int) else _text(value, where, problems)
 
 
 def _text(value: object, where: str, problems: list[str]) -> str:
