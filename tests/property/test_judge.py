@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gbuild.model.policy import Anyone, Policy
 from gbuild.model.verdict import Claim, Outcome, ReleaseVerdict, Signature, State, Status
 from gbuild.verify.document import document
 from gbuild.verify.judge import judge
-from gbuild.verify.policy import BROKEN, Policy, default_policy
+from gbuild.verify.policy import BROKEN, default_policy
 
 PATHS = st.sampled_from(["a", "b", "c"])
 DIGESTS = st.sampled_from(["1" * 64, "2" * 64])
@@ -41,6 +43,10 @@ def claim(draw: st.DrawFn, signer: str) -> Claim:
     )
 
 
+def counting(policy: Policy) -> set[Status]:
+    return {Status.GOOD, Status.WEAK} if policy.weak else {Status.GOOD}
+
+
 def verdict(given_claims: list[Claim], policy: Policy, to: str | None = None) -> ReleaseVerdict:
     return judge("1", "n", given_claims, policy=policy, compare_to=to)
 
@@ -65,14 +71,15 @@ def test_a_pass_means_what_it_says(found: list[Claim], policy: Policy, to: str |
         return
     assert result.reasons == ()
     assert not any(each.status in BROKEN for each in found)
-    counted = [each for each in found if each.status in policy.counted]
-    assert len({each.fingerprint for each in counted}) >= policy.persons
+    assert isinstance(policy.require, Anyone)
+    counted = [each for each in found if each.status in counting(policy)]
+    assert len({each.fingerprint for each in counted}) >= policy.require.minimum
     for one, other in combinations(counted, 2):
         shared = set(one.artifacts or ()) & set(other.artifacts or ())
         assert all((one.artifacts or {})[p] == (other.artifacts or {})[p] for p in shared)
     for path in {p for each in counted for p in each.artifacts or ()}:
         persons = {each.fingerprint for each in counted if path in (each.artifacts or ())}
-        assert len(persons) >= policy.persons
+        assert len(persons) >= policy.require.minimum
     assert any(each.artifacts for each in counted)
 
 
@@ -81,7 +88,7 @@ def test_somebody_who_says_nothing_changes_nothing(
     found: list[Claim], policy: Policy, data: st.DataObject
 ) -> None:
     stranger = data.draw(claim("stranger"))
-    silent = set(Status) - BROKEN - policy.counted
+    silent = set(Status) - BROKEN - counting(policy)
     status = data.draw(st.sampled_from(sorted(silent)))
     stranger = Claim(
         signer="stranger",
@@ -113,7 +120,8 @@ def test_a_broken_entry_never_helps(
 
 @given(claims(), POLICIES)
 def test_asking_for_more_persons_never_helps(found: list[Claim], policy: Policy) -> None:
-    stricter = Policy(persons=policy.persons + 1, counted=policy.counted)
+    assert isinstance(policy.require, Anyone)
+    stricter = replace(policy, require=Anyone(policy.require.minimum + 1))
     if verdict(found, policy).outcome is Outcome.UNTRUSTED:
         assert verdict(found, stricter).outcome is Outcome.UNTRUSTED
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gbuild.model.verdict import Outcome, State, Status
 from gbuild.ui import escape, table
-from gbuild.verify.judge import meaning
+from gbuild.verify.meaning import meaning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -206,15 +206,16 @@ def _show(
 ) -> None:
     from gbuild.cli._verdicts import text
     from gbuild.verify.document import document
+    from gbuild.verify.policy import describe
 
-    session.answer(document(verdicts, required=policy.describe()))
+    session.answer(document(verdicts, required=describe(policy)))
     if session.json:
         return
     marked = sys.stdout.isatty() if markup is None else markup
     for verdict in verdicts:
         session.say(text(verdict, verbose=verbose, markup=marked))
         session.say()
-    session.say(f"required: {policy.describe()}")
+    session.say(f"required: {describe(policy)}")
 
 
 def main() -> None:

@@ -86,7 +86,8 @@ class Claim:
     """One entry of a release folder with everything a judge may look at.
 
     ``artifacts`` maps paths to sha256 and is None when no document could be read.
-    ``stated_release`` and ``stated_name`` are what the document says of itself. ``person`` is
+    ``stated_release`` and ``stated_name`` are what the document says of itself. ``findings`` are
+    all statuses that hold, of which ``status`` is the first in precedence. ``person`` is
     whose the primary key is, when something outside of the entry binds the two. ``inputs`` maps
     files and folders to sha256 or ``git:<commit>``, ``packages`` environments to their manifest's
     text; both are empty where a document says nothing of them. ``record`` is a sha256 over all
@@ -102,6 +103,7 @@ class Claim:
     stated_release: str | None = None
     stated_name: str | None = None
     problem: str | None = None
+    findings: tuple[Status, ...] = ()
     person: str | None = None
     evidence: Evidence | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
@@ -115,12 +117,46 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One input or package that is not the same for all: value -> who has it, sorted."""
+
+    what: str
+    values: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Whether signers had the same inputs, or packages: an explanation, never a verdict.
+
+    ``compared`` is how many documents say anything of it; with fewer than two nothing was
+    compared. ``number`` is how many differ, ``differ`` the first of them.
+    """
+
+    compared: int = 0
+    number: int = 0
+    differ: tuple[Difference, ...] = ()
+
+    @property
+    def same(self) -> bool | None:
+        """Whether all that were compared are the same; None when nothing was."""
+        return None if self.compared < 2 else self.number == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignerVerdict:
-    """One entry, judged: whether it counts, and its state for every artefact it speaks of."""
+    """One entry, judged: whether it counts, and its state for every artefact it speaks of.
+
+    ``person`` is who speaks, however many keys and folders they have. ``objection`` is why the
+    entry does not count, None when it does. ``same_record`` are other persons' entries with the
+    same document: one of them was copied, or all were built from one lock.
+    """
 
     claim: Claim
     counted: bool
     states: Mapping[str, State] = field(default_factory=dict)
+    person: str = ""
+    objection: str | None = None
+    same_record: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +174,8 @@ class ReleaseVerdict:
     artifacts: tuple[str, ...]
     persons: int
     reasons: tuple[str, ...] = ()
+    inputs: Comparison = Comparison()
+    packages: Comparison = Comparison()
 
 
 def worst(statuses: tuple[Status, ...]) -> Status:

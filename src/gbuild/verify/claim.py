@@ -46,6 +46,7 @@ def claim(found: Found, *, release: str, check: Check) -> Claim:
         release=release,
         name=name,
         status=worst(statuses),
+        findings=statuses,
         signature=signature,
         artifacts=artifacts,
         stated_release=report.release if report else None,

@@ -4,41 +4,28 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from gbuild.model.policy import Anyone, Policy, Rule
 from gbuild.model.verdict import (
     Claim,
     Outcome,
     ReleaseVerdict,
     SignerVerdict,
     State,
-    Status,
 )
-from gbuild.verify.policy import Policy
+from gbuild.verify import compare, counting
+from gbuild.verify.meaning import meaning
+from gbuild.verify.policy import enough, needed
 
 _CONTESTED = ""
 """Stands for the digest of an artefact on which no majority exists; equals no digest."""
 
-_MEANINGS: Mapping[Status, str] = {
-    Status.MISSING_ASSERTION: "a signature without its assertion",
-    Status.MISSING_SIGNATURE: "an assertion without a signature",
-    Status.UNREADABLE: "the entry cannot be read",
-    Status.NOT_DETACHED: "the signature carries its own text instead of signing the assertion",
-    Status.BAD: "BAD SIGNATURE: the assertion is not what was signed",
-    Status.UNKNOWN_KEY: "signed by a key that is not in the keyring",
-    Status.REVOKED_KEY: "signed by a key that was revoked",
-    Status.EXPIRED_KEY: "signed by a key that has expired",
-    Status.EXPIRED_SIGNATURE: "the signature has expired",
-    Status.WRONG_NAME: "signed for another release or package",
-    Status.WEAK: "the signature is too weak",
-    Status.GOOD: "a good signature",
-}
+_NAMED = 3
+"""So many artefacts of one fault are named; of the rest only the number."""
 
-
-def meaning(claim: Claim) -> str:
-    """Say in words what a claim's status means, with the detail that is known."""
-    weak = claim.signature.weaknesses if claim.signature else ()
-    detail = ", ".join(weak) if claim.status is Status.WEAK else claim.problem
-    return _MEANINGS[claim.status] + (f" ({detail})" if detail else "")
+Votes = Mapping[str, Mapping[str, frozenset[str]]]
+"""Path -> digest -> the persons who signed it."""
 
 
 def judge(
@@ -48,6 +35,7 @@ def judge(
     *,
     policy: Policy,
     compare_to: str | None = None,
+    at: int | None = None,
 ) -> ReleaseVerdict:
     """Judge one release of one package. The order of the claims does not matter.
 
@@ -55,46 +43,103 @@ def judge(
         release: the release's folder.
         name: the package.
         claims: everything that was found.
-        policy: what counts and what is required.
+        policy: who and what counts, and what is required.
         compare_to: hold everybody against this signer instead of against the majority.
+        at: the moment to judge at (seconds since the epoch), for a policy with ages.
     """
-    claims = sorted(claims, key=lambda claim: (claim.signer, claim.name))
-    counted = [claim for claim in claims if policy.counts(claim)]
-    golden = _golden(claims, compare_to)
-    reference = _reference(counted, claims, golden if compare_to else None)
-    conflicts = _conflicts(counted, golden)
+    found = _Hearing.of(claims, policy, at)
+    golden = _golden(found.claims, compare_to)
+    reference = _reference(found, golden)
+    conflicts = _conflicts(found, golden)
     distrust = (
-        *_broken(claims, policy),
-        *_distrust_golden(golden, compare_to, policy),
-        *_too_few(counted, policy),
+        *_broken(found),
+        *_distrust_golden(found, golden, compare_to),
+        *_too_few(found),
     )
+    voters = found.voters()
     return ReleaseVerdict(
         release=release,
         name=name,
         outcome=_outcome(distrust, conflicts),
-        signers=tuple(
-            SignerVerdict(
-                claim=claim,
-                counted=claim.status in policy.counted,
-                states=_states(claim, reference),
-            )
-            for claim in claims
-        ),
+        signers=tuple(found.judged(claim, _states(claim, reference)) for claim in found.claims),
         artifacts=tuple(sorted({path for claim in claims for path in claim.artifacts or ()})),
-        persons=len({_person(claim) for claim in counted}),
+        persons=len({found.person(claim) for claim in found.counted}),
         reasons=(*distrust, *conflicts),
+        inputs=compare.compare_inputs(voters),
+        packages=compare.compare_packages(voters),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Hearing:
+    """The claims in one order, with who speaks and whether they count."""
+
+    claims: Sequence[Claim]
+    policy: Policy
+    objections: Mapping[int, str]
+    copies: Sequence[Sequence[Claim]]
+
+    @classmethod
+    def of(cls, claims: Sequence[Claim], policy: Policy, at: int | None) -> _Hearing:
+        ordered = sorted(claims, key=_order)
+        said = ((claim, counting.objection(claim, policy, at=at)) for claim in ordered)
+        objections = {id(claim): words for claim, words in said if words}
+        copies = counting.copies(ordered, policy)
+        if not policy.copies:
+            counted = [claim for claim in ordered if id(claim) not in objections]
+            objections |= counting.without_copies(counted, copies, policy)
+        return cls(ordered, policy, objections, copies)
+
+    @property
+    def counted(self) -> Sequence[Claim]:
+        return [claim for claim in self.claims if id(claim) not in self.objections]
+
+    def person(self, claim: Claim) -> str:
+        return counting.speaker(claim, self.policy)
+
+    def voters(self) -> Sequence[Claim]:
+        """Return those who count; when nobody does, all that can be read."""
+        return self.counted or [claim for claim in self.claims if claim.artifacts is not None]
+
+    def votes(self, claims: Iterable[Claim]) -> Votes:
+        votes: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+        for claim in claims:
+            for path, digest in (claim.artifacts or {}).items():
+                votes[path][digest].add(self.person(claim))
+        return {
+            path: {digest: frozenset(persons) for digest, persons in by_digest.items()}
+            for path, by_digest in votes.items()
+        }
+
+    def judged(self, claim: Claim, states: Mapping[str, State]) -> SignerVerdict:
+        objection = self.objections.get(id(claim))
+        same = {
+            each.signer
+            for group in self.copies
+            for each in group
+            if any(claim is member for member in group)
+        }
+        return SignerVerdict(
+            claim=replace(claim, packages={}),  # compared: hundreds of lines nobody asks for again
+            counted=objection is None,
+            states=states,
+            person=self.person(claim),
+            objection=objection,
+            same_record=tuple(sorted(same - {claim.signer})),
+        )
+
+
+def _order(claim: Claim) -> tuple[str, ...]:
+    signature = claim.signature
+    named = (signature.key_id or "", signature.fingerprint or "") if signature else ("", "")
+    said = sorted((claim.artifacts or {}).items())
+    return (claim.signer, claim.name, claim.status, *named, repr(said), claim.record or "")
 
 
 def _outcome(distrust: Sequence[str], conflicts: Sequence[str]) -> Outcome:
     if distrust:
         return Outcome.UNTRUSTED
     return Outcome.MISMATCH if conflicts else Outcome.AGREE
-
-
-def _person(claim: Claim) -> str:
-    """Who speaks: the primary key, so that two folders of one key are one person."""
-    return claim.fingerprint or f"folder {claim.signer}"
 
 
 def _golden(claims: Iterable[Claim], compare_to: str | None) -> Claim | None:
@@ -104,9 +149,7 @@ def _golden(claims: Iterable[Claim], compare_to: str | None) -> Claim | None:
     )
 
 
-def _reference(
-    counted: Sequence[Claim], claims: Sequence[Claim], golden: Claim | None
-) -> Mapping[str, str]:
+def _reference(found: _Hearing, golden: Claim | None) -> Mapping[str, str]:
     """Return what every artefact should be: the golden manifest, or what most persons signed.
 
     Without a claim that counts, all that can be read are held against each other. An artefact
@@ -114,26 +157,16 @@ def _reference(
     """
     if golden is not None:
         return golden.artifacts or {}
-    voters = counted or [claim for claim in claims if claim.artifacts is not None]
-    several = len({_person(claim) for claim in voters}) > 1
-    votes = _votes(voters)
+    voters = found.voters()
+    several = len({found.person(claim) for claim in voters}) > 1
     return {
         path: _majority(by_digest)
-        for path, by_digest in votes.items()
-        if not several or len(set().union(*by_digest.values())) > 1
+        for path, by_digest in found.votes(voters).items()
+        if not several or len(frozenset().union(*by_digest.values())) > 1
     }
 
 
-def _votes(claims: Iterable[Claim]) -> dict[str, dict[str, set[str]]]:
-    """Return path -> digest -> the persons who signed it."""
-    votes: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for claim in claims:
-        for path, digest in (claim.artifacts or {}).items():
-            votes[path][digest].add(_person(claim))
-    return votes
-
-
-def _majority(by_digest: Mapping[str, set[str]]) -> str:
+def _majority(by_digest: Mapping[str, frozenset[str]]) -> str:
     most = max(len(persons) for persons in by_digest.values())
     leaders = [digest for digest, persons in by_digest.items() if len(persons) == most]
     return leaders[0] if len(leaders) == 1 else _CONTESTED
@@ -154,9 +187,9 @@ def _state(own: str | None, expected: str | None) -> State:
     return State.AGREE if own == expected else State.DIFFER
 
 
-def _conflicts(counted: Sequence[Claim], golden: Claim | None) -> tuple[str, ...]:
+def _conflicts(found: _Hearing, golden: Claim | None) -> tuple[str, ...]:
     """Name every artefact for which signers who count signed different bytes."""
-    votes = _votes([*counted, *([golden] if golden else [])])
+    votes = found.votes([*found.counted, *([golden] if golden else [])])
     return tuple(
         f"{path}: {len(by_digest)} different files were signed"
         for path, by_digest in sorted(votes.items())
@@ -164,36 +197,67 @@ def _conflicts(counted: Sequence[Claim], golden: Claim | None) -> tuple[str, ...
     )
 
 
-def _broken(claims: Iterable[Claim], policy: Policy) -> tuple[str, ...]:
+def _broken(found: _Hearing) -> tuple[str, ...]:
     return tuple(
-        f"{claim.signer}: {meaning(claim)}" for claim in claims if claim.status in policy.broken
+        f"{claim.signer}: {meaning(claim)}"
+        for claim in found.claims
+        if claim.status in found.policy.broken
     )
 
 
 def _distrust_golden(
-    golden: Claim | None, compare_to: str | None, policy: Policy
+    found: _Hearing, golden: Claim | None, compare_to: str | None
 ) -> tuple[str, ...]:
     if compare_to is None:
         return ()
     if golden is None:
         return (f"{compare_to}: no assertion to compare with",)
-    if not policy.counts(golden) and golden.status not in policy.broken:
-        return (f"{compare_to}, to whom all are compared: {meaning(golden)}",)
-    return ()
+    objection = found.objections.get(id(golden))
+    if objection is None or golden.status in found.policy.broken:
+        return ()
+    return (f"{compare_to}, to whom all are compared: {objection}",)
 
 
-def _too_few(counted: Sequence[Claim], policy: Policy) -> tuple[str, ...]:
-    """Say where fewer persons than required agree: for the release, then for an artefact."""
-    persons = len({_person(claim) for claim in counted})
-    need = f"{policy.persons} needed"
-    if persons < policy.persons:
-        return (f"persons with a signature that counts: {persons}, {need}",)
-    votes = _votes(counted)
+def _too_few(found: _Hearing) -> tuple[str, ...]:
+    """Say where the persons who agree are not enough: for the release, then by artefact."""
+    policy = found.policy
+    counted = frozenset(found.person(claim) for claim in found.counted)
+    if not policy.artifacts and not enough(policy.require, counted):
+        return (_persons(policy.require, counted),)
+    votes = found.votes(found.counted)
     if not votes:
         return ("no artefact is listed by anybody who counts",)
-    support = {path: max(map(len, votes[path].values())) for path in votes}
-    return tuple(
-        f"{path}: signed alike by {support[path]}, {need}"
-        for path in sorted(support)
-        if support[path] < policy.persons
-    )
+    return _thin(votes, policy)
+
+
+def _persons(rule: Rule, counted: frozenset[str]) -> str:
+    who = f" ({', '.join(sorted(counted))})" if counted and not isinstance(rule, Anyone) else ""
+    need = str(rule.minimum) if isinstance(rule, Anyone) else needed(rule)
+    return f"persons with a signature that counts: {len(counted)}{who}, {_need(rule, need)}"
+
+
+def _need(rule: Rule, words: str) -> str:
+    return f"{words} needed" if isinstance(rule, Anyone) else f"needed: {words}"
+
+
+def _thin(votes: Votes, policy: Policy) -> tuple[str, ...]:
+    """Name the artefacts that too few signed alike, those with the same fault in one sentence."""
+    faults: dict[str, list[str]] = defaultdict(list)
+    for path, by_digest in sorted(votes.items()):
+        rule = policy.rule(path)
+        if not any(enough(rule, persons) for persons in by_digest.values()):
+            faults[_support(rule, by_digest)].append(path)
+    return tuple(f"{_listed(paths)}: {words}" for words, paths in faults.items())
+
+
+def _support(rule: Rule, by_digest: Mapping[str, frozenset[str]]) -> str:
+    best = max(by_digest.values(), key=lambda persons: (len(persons), sorted(persons)))
+    if isinstance(rule, Anyone):
+        return f"signed alike by {len(best)}, {rule.minimum} needed"
+    return f"signed alike by {', '.join(sorted(best))}, needed: {needed(rule)}"
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = len(paths) - _NAMED
+    shown = ", ".join(paths[:_NAMED])
+    return f"{shown} and {more} more" if more > 0 else shown

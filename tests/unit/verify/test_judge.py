@@ -6,8 +6,9 @@ import pytest
 
 from gbuild.errors import UsageFailure
 from gbuild.model.verdict import Claim, Outcome, ReleaseVerdict, Signature, State, Status
-from gbuild.verify.judge import judge, meaning
-from gbuild.verify.policy import BROKEN, Policy, default_policy
+from gbuild.verify.judge import judge
+from gbuild.verify.meaning import meaning
+from gbuild.verify.policy import BROKEN, Policy, default_policy, describe
 
 A1, A2, B1 = "1" * 64, "2" * 64, "3" * 64
 IGNORED = set(Status) - BROKEN - {Status.GOOD}
@@ -209,16 +210,14 @@ def test_the_detail_is_part_of_the_meaning() -> None:
 
 def test_a_policy_needs_somebody() -> None:
     with pytest.raises(UsageFailure):
-        Policy(persons=0)
+        default_policy(persons=0)
 
 
 def test_the_policy_in_words() -> None:
-    assert (
-        default_policy()
-        .describe()
-        .startswith("every artefact signed alike by 1 person or more (good signatures count)")
+    assert describe(default_policy()).startswith(
+        "every artefact signed alike by 1 person or more (good signatures count)"
     )
-    said = default_policy(persons=3, allow_weak=True).describe()
+    said = describe(default_policy(persons=3, allow_weak=True))
     assert "3 persons or more (weak or good signatures count)" in said
 
 
