@@ -67,7 +67,7 @@ def _inside(member: Member) -> str:
 def describe(policy: Policy) -> str:
     """Say in words what a policy requires."""
     rules = [
-        f"{'/'.join(each.globs)} signed alike by {_more(each.rule)}" for each in policy.artifacts
+        f"{' or '.join(each.globs)} signed alike by {_more(each.rule)}" for each in policy.artifacts
     ]
     rest = "every other artefact" if rules else "every artefact"
     rules.append(f"{rest} signed alike by {_more(policy.require)}")
