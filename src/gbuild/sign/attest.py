@@ -17,6 +17,9 @@ from gbuild.sign.tree import Place, Present, present, put
 Make = Callable[[], bytes | None]
 """Makes the signature, or None when it is made elsewhere."""
 
+Envelope = Callable[[], bytes]
+"""Makes the in-toto attestation that is put beside the assertion."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attested:
@@ -27,6 +30,7 @@ class Attested:
     signed: bool
     key: Path | None = None
     commit: str | None = None
+    attestation: bool = False
 
 
 def attest(
@@ -39,6 +43,7 @@ def attest(
     export_key: bool,
     force: bool,
     environment: Mapping[str, str],
+    envelope: Envelope | None = None,
 ) -> Attested:
     """Put a signed assertion in its place.
 
@@ -51,6 +56,7 @@ def attest(
         export_key: put the public key into ``top`` too.
         force: replace an earlier assertion of the same signer.
         environment: the person's.
+        envelope: makes an attestation to put there, too.
 
     Raises:
         UsageFailure: something else lies there.
@@ -62,12 +68,25 @@ def attest(
         repository.refuse_unfinished()
     before = present(place)
     done = before.assertion == assertion and _is_ours(before, public_key) is True
-    signed = done or _write(place, before, assertion, make, public_key=public_key, force=force)
+    done = done and (envelope is None or place.attestation.is_file())
+    signed = done or _write(
+        place, before, assertion, make, public_key=public_key, force=force, envelope=envelope
+    )
     key = put_key(top, place.signer, public_key) if export_key and public_key else None
     paths = [place.assertion, *([place.signature] if signed else []), *([key] if key else [])]
-    message = f"Add {place.signer}'s signature of {place.name} {place.release}"
+    if envelope is not None:
+        paths.append(place.attestation)
+    what = f"{place.name} {place.release}" + (f" ({place.stage})" if place.stage else "")
+    message = f"Add {place.signer}'s signature of {what}"
     commit = repository.commit(paths, message) if repository and signed else None
-    return Attested(place=place, written=not done, signed=signed, key=key, commit=commit)
+    return Attested(
+        place=place,
+        written=not done,
+        signed=signed,
+        key=key,
+        commit=commit,
+        attestation=envelope is not None,
+    )
 
 
 def _write(
@@ -78,11 +97,12 @@ def _write(
     *,
     public_key: bytes | None,
     force: bool,
+    envelope: Envelope | None,
 ) -> bool:
     """Sign and write; say whether there is a signature."""
     _refuse_overwrite(place, before, assertion, public_key, force=force)
     signature = make()
-    put(place, assertion, signature)
+    put(place, assertion, signature, attestation=envelope() if envelope else None)
     if signature is not None:
         return True
     if before.signature is not None and before.assertion != assertion:

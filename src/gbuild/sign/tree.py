@@ -19,12 +19,16 @@ _STAGING = ".gsign-"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where one entry lies. ``root`` holds the releases."""
+    """Where one entry lies. ``root`` holds the releases.
+
+    With a ``stage`` the entry is that stage's manifest instead of a report.
+    """
 
     root: Path
     release: str
     signer: str
     name: str
+    stage: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -33,13 +37,22 @@ class Place:
 
     @property
     def assertion(self) -> Path:
-        """The assertion's path."""
+        """The path of the assertion, or of the stage's manifest."""
+        if self.stage:
+            return self.folder / sigs_layout.stage_name(self.stage)
         return self.folder / sigs_layout.assertion_name(self.name)
 
     @property
     def signature(self) -> Path:
         """The signature's path."""
+        if self.stage:
+            return self.folder / sigs_layout.stage_signature_name(self.stage)
         return self.folder / sigs_layout.signature_name(self.name)
+
+    @property
+    def attestation(self) -> Path:
+        """The path of the in-toto attestation."""
+        return self.folder / sigs_layout.attestation_name(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +100,9 @@ def _content(path: Path) -> bytes | None:
     return path.read_bytes()
 
 
-def put(place: Place, assertion: bytes, signature: bytes | None) -> None:
+def put(
+    place: Place, assertion: bytes, signature: bytes | None, *, attestation: bytes | None = None
+) -> None:
     """Write the entry; when it fails, what was there before is there again.
 
     A new folder appears whole. In one that exists the signature comes first, so that no reader
@@ -98,6 +113,8 @@ def put(place: Place, assertion: bytes, signature: bytes | None) -> None:
     files = {place.assertion.name: assertion}
     if signature is not None:
         files = {place.signature.name: signature, **files}
+    if attestation is not None:
+        files[place.attestation.name] = attestation
     with _staged(release, files) as staging:
         if place.folder.is_dir():
             _move_in(staging, place.folder, files)
