@@ -130,6 +130,16 @@ class Registry:
                 return entry
         raise UsageFailure(f"no target called {name} runs", hint="gtarget list")
 
+    def check_free(self, name: str) -> None:
+        """Make sure that no detached target of that name runs.
+
+        Raises:
+            UsageFailure: one does.
+        """
+        entries = (e for e in self.entries() if e.name == name and e.detached)
+        if any(self._alive(entry) for entry in entries):
+            raise UsageFailure(f"a target called {name} runs already", hint="gtarget list")
+
     def abandoned_scratch(self) -> tuple[Path, ...]:
         """Return scratch folders whose keeper has ended."""
         if not self.scratch.is_dir():

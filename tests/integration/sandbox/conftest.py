@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from gbuild.backends.userns.backend import GivenTree, UsernsBackend
+from gbuild.backends.userns.backend import UsernsBackend
 from gbuild.host.idmap import IdMap, current
 from gbuild.host.process import Completed
 from gbuild.host.sandbox.trusted import run_trusted
 from gbuild.host.store import Store
+from gbuild.image.copies import GivenTree
 from gbuild.model.event import Event
 from gbuild.model.image import Image
 from gbuild.model.lock import Environment

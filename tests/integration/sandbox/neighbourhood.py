@@ -25,9 +25,10 @@ _PROBE = "exec 3<>/dev/tcp/{}/{} && head -c5 <&3"
 def main() -> None:
     """Build the network, start the target, try everything, cut it, try again."""
     sys.path.insert(0, sys.argv[1])
-    from gbuild.backends.userns.backend import GivenTree, UsernsBackend
+    from gbuild.backends.userns.backend import UsernsBackend
     from gbuild.host.sandbox import kernel
     from gbuild.host.store import Store
+    from gbuild.image.copies import GivenTree
     from gbuild.model.event import discard
     from gbuild.target.shell import Target
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from gbuild.backends.userns.backend import UsernsBackend
-from gbuild.backends.userns.machine import UsernsMachine
 from gbuild.errors import BackendFailure, TimedOut
 from gbuild.host import cgroup
 from gbuild.target.backend import Machine
+from gbuild.target.contained import ContainedMachine
 
 from .conftest import StartTarget, out, sh, spec
 from .processes import descendants, until
@@ -25,7 +25,7 @@ _DAEMONS = "setsid sleep 600 >/dev/null 2>&1 & nohup sleep 601 >/dev/null 2>&1 &
 
 
 def _family(machine: Machine) -> set[int]:
-    assert isinstance(machine, UsernsMachine)
+    assert isinstance(machine, ContainedMachine)
     return {machine.pid, *descendants(machine.pid)}
 
 
@@ -40,7 +40,7 @@ def _mounts() -> int:
 def test_stop_leaves_nothing(start: StartTarget, backend: UsernsBackend) -> None:
     mounts = _mounts()
     machine = start()
-    assert isinstance(machine, UsernsMachine)
+    assert isinstance(machine, ContainedMachine)
     out(machine, f"{_DAEMONS} true")
     family = _family(machine)
     assert len(family) >= 5
@@ -74,7 +74,8 @@ _KEEPER = """
 import os, sys, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from gbuild.backends.userns.backend import GivenTree, UsernsBackend
+from gbuild.backends.userns.backend import UsernsBackend
+from gbuild.image.copies import GivenTree
 from gbuild.host.store import Store
 from gbuild.model.event import discard
 import pickle

@@ -56,7 +56,7 @@ def test_json_has_every_finding(tmp_path: Path) -> None:
 def test_a_host_that_cannot_is_exit_3_with_a_mend(tmp_path: Path) -> None:
     script = (
         "import sys; sys.argv = ['gdoctor', *sys.argv[1:]];"
-        "from gbuild.backends.userns import probe; from gbuild.target.backend import Finding;"
+        "from gbuild.target import capable as probe; from gbuild.target.backend import Finding;"
         "probe.switches = lambda: Finding('user namespaces allowed', 'missing', 'x', 'do this');"
         "from gbuild.cli.gdoctor import main; main()"
     )

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gbuild.backends.userns import network
 from gbuild.backends.userns.backend import UsernsBackend
 from gbuild.errors import MissingTool
-from gbuild.host import process
+from gbuild.host import process, uplink
 from gbuild.host.store import Store
 
 from .conftest import spec
@@ -75,7 +74,7 @@ def test_without_pasta_the_mend_is_told(
 ) -> None:
     monkeypatch.setitem(process.CLEAN_ENVIRONMENT, "PATH", str(tmp_path))
     with pytest.raises(MissingTool) as caught:
-        network.Uplink(os.getpid())
+        uplink.Uplink(os.getpid())
     assert caught.value.hint == "sudo apt-get install passt"
     assert caught.value.exit_code == 3
     assert backend.targets() == ()
@@ -95,4 +94,4 @@ def test_the_resolver_is_one_that_the_inside_reaches(
 ) -> None:
     place = tmp_path / "resolv.conf"
     place.write_text(text)
-    assert network.resolver((place,)) == expected
+    assert uplink.resolver((place,)) == expected

@@ -7,8 +7,8 @@ import resource
 
 import pytest
 
-from gbuild.backends.userns import limits
 from gbuild.host import cgroup
+from gbuild.target import limits
 from gbuild.target.backend import Limits
 
 _LIMITS = Limits(memory=1 << 30, cpus=1, processes=100, open_files=50, disk=1 << 20)

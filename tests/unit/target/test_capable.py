@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gbuild.backends.userns import probe
 from gbuild.errors import MissingTool
+from gbuild.target import capable as probe
 from gbuild.target.backend import Finding
 
 

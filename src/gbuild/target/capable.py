@@ -1,4 +1,4 @@
-"""What this host can do for the default backend, tried for real, and what mends what is missing."""
+"""What this host can do for containers, tried for real, and what mends what is missing."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from gbuild.backends.userns import limits
-from gbuild.backends.userns.network import tunnel_mend
 from gbuild.errors import GbuildError, HostFailure
-from gbuild.host import cgroup
+from gbuild.host import cgroup, sandbox
 from gbuild.host.idmap import current
 from gbuild.host.process import which
 from gbuild.host.sandbox.trusted import run_trusted
+from gbuild.host.uplink import tunnel_mend
+from gbuild.target import limits
 from gbuild.target.backend import Finding
 
-_TRIAL = Path(__file__).parent / "trial.py"
+_TRIAL = Path(sandbox.__file__).parent / "trial.py"
 REPLACING = "replacing directories"
 """Takes user attributes on tmpfs, which kernels before 6.6 lack."""
 

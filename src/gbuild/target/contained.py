@@ -1,4 +1,4 @@
-"""Targets of this backend as the rest of gbuild sees them."""
+"""Containers of this host as the rest of gbuild sees them: in this process, or in a keeper's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
-from gbuild.backends.userns.network import Uplink, interfaces
 from gbuild.errors import BackendFailure
 from gbuild.host.sandbox.machine import Sandbox
+from gbuild.host.uplink import interfaces
 from gbuild.target.backend import Machine
 from gbuild.target.registry import Entry, Registry
 
@@ -20,11 +21,39 @@ _PATIENCE = 30.0
 _ANSWER = 4096
 
 
-class UsernsMachine(Machine):
-    """A sandbox of this process. ``cleanup`` is unwound when it stops: locks, folders, groups."""
+class Link(Protocol):
+    """A way out of a target."""
+
+    def cut(self) -> None:
+        """Take it away; a second call does nothing more.
+
+        Raises:
+            BackendFailure: it is still there.
+        """
+
+    def stop(self) -> None:
+        """Take it away without looking whether it is gone: the target is."""
+
+
+class ContainedMachine(Machine):
+    """A container that ends with this process.
+
+    Args:
+        entry: as it was written down.
+        sandbox: what keeps it.
+        cleanup: is unwound when it stops: locks, folders, groups.
+        link: its network, if it has one.
+        inside: a process in its network namespace; by default the sandbox's own.
+    """
 
     def __init__(
-        self, entry: Entry, sandbox: Sandbox, cleanup: ExitStack, uplink: Uplink | None
+        self,
+        entry: Entry,
+        sandbox: Sandbox,
+        cleanup: ExitStack,
+        link: Link | None,
+        *,
+        inside: int | None = None,
     ) -> None:
         self.id = entry.id
         self.name = entry.name
@@ -34,7 +63,8 @@ class UsernsMachine(Machine):
         self.facts: Mapping[str, str] = entry.facts
         self._sandbox = sandbox
         self._cleanup = cleanup
-        self._uplink = uplink
+        self._link = link
+        self._inside = sandbox.pid if inside is None else inside
         self._lock = threading.Lock()
 
     @property
@@ -49,14 +79,14 @@ class UsernsMachine(Machine):
     def cut_network(self) -> None:
         """Take the network away for good, or end the target."""
         with self._lock:
-            if self._uplink is not None:
+            if self._link is not None:
                 try:
-                    self._uplink.cut()
+                    self._link.cut()
                 except BackendFailure:
                     self._sandbox.end()  # better no machine than one with a forbidden network
                     raise
-                self._uplink = None
-        if self.alive() and interfaces(self.pid) != {"lo"}:
+                self._link = None
+        if self.alive() and interfaces(self._inside) != {"lo"}:
             self.stop()
             raise BackendFailure(f"the target {self.name} still has a network")
 
@@ -68,9 +98,9 @@ class UsernsMachine(Machine):
         """End the target; returns when nothing of it is left."""
         with self._lock:
             self._sandbox.end()
-            if self._uplink is not None:
-                self._uplink.stop()
-                self._uplink = None
+            if self._link is not None:
+                self._link.stop()
+                self._link = None
             self._cleanup.close()
 
 

@@ -1,4 +1,7 @@
-"""The process that keeps a detached target: it starts it, and hands out connections to it."""
+"""The process that keeps a detached target: it starts it, and hands out connections to it.
+
+For backends without a daemon, whose targets live as long as a process of ours.
+"""
 
 from __future__ import annotations
 
@@ -9,38 +12,46 @@ import socket
 import subprocess  # noqa: TID251 - a process that outlives this one
 import sys
 import traceback
-from collections.abc import Mapping
+from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from gbuild.errors import BackendFailure, GbuildError
 from gbuild.model.event import discard
+from gbuild.target.backend import Backend, TargetSpec
+from gbuild.target.contained import ContainedMachine, listen
+from gbuild.target.registry import Registry
 
-if TYPE_CHECKING:
-    from gbuild.backends.userns.backend import Trees
-    from gbuild.backends.userns.machine import UsernsMachine
-    from gbuild.host.store import Store
-    from gbuild.target.backend import TargetSpec
-
-_SOURCES = str(Path(__file__).parents[3])
-_START = (
-    "import sys; sys.path.append(sys.argv[1]);"
-    "from gbuild.backends.userns.keeper import main; main()"
-)
+_SOURCES = str(Path(__file__).parents[2])
+_START = "import sys; sys.path.append(sys.argv[1]);from gbuild.target.keeper import main; main()"
 _NEEDED = ("HOME", "XDG_CACHE_HOME", "GBUILD_STORE", "GBUILD_SUBUID_BASE")
 _REQUEST = 64
 _PATIENCE = 5.0
 
 
-def spawn(
-    spec: TargetSpec, store: Store, environment: Mapping[str, str], trees: Trees | None
-) -> None:
+class Keepable(Backend):
+    """A backend whose targets can be kept."""
+
+    @abstractmethod
+    def launch(self, spec: TargetSpec, *, detached: bool) -> ContainedMachine:
+        """Start a target in this process and write it down."""
+
+
+def spawn(backend: Keepable, spec: TargetSpec, **more: object) -> None:
     """Start a keeper; returns when its target runs.
+
+    ``more`` are further arguments of the backend's class; all must be what pickle takes.
 
     Raises:
         GbuildError: whatever stopped it there.
     """
-    order = pickle.dumps((spec, store, dict(environment), trees))
+    environment = dict(backend.environment)
+    arguments = {
+        "store": backend.store,
+        "environment": environment,
+        "options": dict(backend.options),
+        **more,
+    }
     process = subprocess.Popen(
         (sys.executable, "-I", "-c", _START, _SOURCES),
         env={name: environment[name] for name in _NEEDED if name in environment},
@@ -50,7 +61,7 @@ def spawn(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    answer, _ = process.communicate(order)
+    answer, _ = process.communicate(pickle.dumps((type(backend), arguments, spec)))
     failure = pickle.loads(answer) if answer else "the keeper died"  # noqa: S301 - our own child
     if isinstance(failure, GbuildError):
         raise failure
@@ -62,9 +73,9 @@ def main() -> None:
     """Start the target that standard input describes, say so on standard output, and keep it."""
     if os.fork():  # nobody waits for the keeper: let init do it
         os._exit(0)
-    spec, store, environment, trees = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent
+    kind, arguments, spec = pickle.load(sys.stdin.buffer)  # noqa: S301 - our parent
     try:
-        keeper = _Keeper(spec, store, environment, trees)
+        keeper = _Keeper(kind, arguments, spec)
     except GbuildError as error:
         _answer(error)
         return
@@ -85,16 +96,10 @@ def _answer(failure: GbuildError | str) -> None:
 
 
 class _Keeper:
-    def __init__(
-        self, spec: TargetSpec, store: Store, environment: Mapping[str, str], trees: Trees | None
-    ) -> None:
-        from gbuild.backends.userns.backend import NAME, UsernsBackend
-        from gbuild.backends.userns.machine import listen
-        from gbuild.target.registry import Registry
-
-        backend = UsernsBackend(store=store, environment=environment, sink=discard, trees=trees)
-        registry = Registry(store, NAME)
-        self._machine: UsernsMachine = backend.launch(spec, detached=True)
+    def __init__(self, kind: type[Keepable], arguments: dict[str, Any], spec: TargetSpec) -> None:
+        backend = kind(**arguments, sink=discard)
+        registry = Registry(backend.store, kind.name)
+        self._machine = backend.launch(spec, detached=True)
         self._door = listen(registry.folder, f"{self._machine.id}.sock")
 
     def serve(self) -> None:
