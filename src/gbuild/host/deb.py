@@ -5,6 +5,7 @@ Programs that run as mapped root use it too: beside the standard library only ho
 
 from __future__ import annotations
 
+import bz2
 import io
 import lzma
 import re
@@ -77,18 +78,22 @@ def _control(data: bytes) -> str:
 
 
 def decompressed(data: bytes, name: str) -> bytes:
-    """Return the bytes of a member by the ending of its name: none, .gz, .xz or .zst.
+    """Return the bytes of a member by the ending of its name.
+
+    Known are none, .gz, .xz, .zst, and what old suites have: .bz2 and .lzma (deb(5)).
 
     Raises:
         DamagedPackage: another compression, or damaged.
         MissingTool: zstd is needed and not installed.
     """
     try:
-        if name.endswith(".xz"):
+        if name.endswith((".xz", ".lzma")):
             return lzma.LZMADecompressor().decompress(data, _LARGEST_CONTROL)
+        if name.endswith(".bz2"):
+            return bz2.BZ2Decompressor().decompress(data, _LARGEST_CONTROL)
         if name.endswith(".gz"):
             return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _LARGEST_CONTROL)
-    except (lzma.LZMAError, zlib.error) as error:
+    except (lzma.LZMAError, zlib.error, OSError) as error:  # bz2 raises OSError
         raise DamagedPackage(f"{name} is damaged") from error
     if name.endswith(".zst"):
         return unzstd(data, name)

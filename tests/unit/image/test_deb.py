@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import io
 import lzma
 import subprocess
@@ -51,6 +52,8 @@ def zstd(data: bytes) -> bytes:
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     ".gz": gzipped,
+    ".bz2": bz2.compress,
+    ".lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE),
     ".xz": lzma.compress,
     ".zst": zstd,
 }
@@ -88,7 +91,14 @@ def test_the_data_comes_out_as_it_went_in(ending: str) -> None:
     assert b"".join(pieces) == data
 
 
-@pytest.mark.parametrize("ending", [".gz", ".xz", ".zst"])
+@pytest.mark.parametrize("ending", [".bz2", ".gz", ".xz"])
+def test_data_that_ends_early_is_refused(ending: str) -> None:
+    packed = PACKERS[ending](bytes(range(256)) * 10_000)[:-20]
+    with pytest.raises(DamagedPackage, match="cut off"):
+        b"".join(unpacked(io.BytesIO(packed), f"data.tar{ending}", len(packed)))
+
+
+@pytest.mark.parametrize("ending", [".bz2", ".gz", ".lzma", ".xz", ".zst"])
 def test_a_damaged_member_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import lzma
 import os
 import shutil
@@ -11,12 +12,19 @@ import time
 import traceback
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from gbuild.host.deb import DamagedPackage, members, unzstd
 
 _PIECE = 1 << 20
 _MAGIC = b"!<arch>\n"
+_OPENERS: dict[str, Callable[[], Any]] = {
+    ".bz2": bz2.BZ2Decompressor,
+    ".gz": lambda: zlib.decompressobj(zlib.MAX_WBITS | 16),
+    ".lzma": lzma.LZMADecompressor,
+    ".xz": lzma.LZMADecompressor,
+}
+"""Decompressors by the ending of a member's name (deb(5)); their methods are the same."""
 
 
 def in_child(work: Callable[[], None]) -> int:
@@ -120,18 +128,16 @@ def unpacked(stream: BinaryIO, name: str, size: int) -> Iterator[bytes]:
         yield unzstd(stream.read(size), name)
         return
     pieces = _pieces(stream, size)
-    if ending == ".xz":
-        opened = lzma.LZMADecompressor()
-        for piece in pieces:
-            yield opened.decompress(piece)
-    elif ending == ".gz":
-        inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        for piece in pieces:
-            yield inflater.decompress(piece)
-    elif not ending:
+    if not ending:
         yield from pieces
-    else:
+        return
+    if ending not in _OPENERS:
         raise DamagedPackage(f"{name} is compressed in a way that is not known here")
+    opened = _OPENERS[ending]()
+    for piece in pieces:
+        yield opened.decompress(piece)
+    if not opened.eof:
+        raise DamagedPackage(f"{name} is cut off")
 
 
 def _pieces(stream: BinaryIO, size: int) -> Iterator[bytes]:
