@@ -14,8 +14,7 @@ from gbuild.host.idmap import current
 from gbuild.host.store import Store
 from gbuild.image.unpacked import remove_tree
 from gbuild.model.image import Image
-
-from .small_image import make_image
+from gbuild.target.contract import small_image
 
 
 @pytest.fixture(scope="session")
@@ -32,4 +31,4 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def image(store: Store) -> Image:
-    return make_image(store)
+    return small_image(store)

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import re
-import subprocess
+import shutil
 import tarfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+from gbuild.host.files import write_atomically
+from gbuild.host.process import CLEAN_ENVIRONMENT, run
 from gbuild.host.store import Store
 from gbuild.model.image import Image
 from gbuild.model.lock import Archive, Environment
 
 _TOOLS = (
     *("bash", "sh", "env", "true", "false", "test", "id", "cat", "head", "tail", "tar", "mkdir"),
-    *("rm", "ls", "stat", "chmod", "touch", "sleep", "setsid", "hostname", "ln", "cp", "ps"),
-    *("stty", "sort", "find", "printf", "readlink", "sha256sum", "wc"),
+    *("rm", "ls", "stat", "chmod", "touch", "sleep", "setsid", "hostname", "ln", "cp", "ps", "wc"),
+    *("stty", "sort", "find", "printf", "readlink", "sha256sum", "timeout", "tr", "grep", "yes"),
+    *(
+        "xargs",
+        "chown",
+        "df",
+        "dd",
+        "mkfifo",
+        "seq",
+        "uname",
+        "nproc",
+        "kill",
+        "pkill",
+        "mount",
+        "umount",
+    ),
 )
 _SERVER = ("/usr/sbin/sshd", "/usr/lib/openssh/sftp-server")
 _ACCOUNTS = {
@@ -24,15 +41,19 @@ _ACCOUNTS = {
     "etc/group": "root:x:0:\nnogroup:x:65534:\n",
     "etc/shadow": "root:*:19000:0:99999:7:::\nsshd:*:19000:0:99999:7:::\n",
 }
-_FOLDERS = ("dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "var")
+_FOLDERS = ("dev", "etc", "home", "proc", "root", "run", "sys", "tmp", "usr", "var", "var/tmp")
 
 
-def make_image(store: Store) -> Image:
+SET_UID = "usr/bin/contract-root"
+"""A shell with the set-uid bit: where such programs work, ``-p`` keeps it root."""
+
+
+def small_image(store: Store) -> Image:
     """Put the tar into the store and return it as an image."""
     buffer = BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", dereference=True) as tar:
         for name in _FOLDERS:
-            _add(tar, name, tarfile.DIRTYPE, mode=0o1777 if name == "tmp" else 0o755)
+            _add(tar, name, tarfile.DIRTYPE, mode=0o1777 if name.endswith("tmp") else 0o755)
         for name in ("bin", "sbin", "lib", "lib64"):
             _add(tar, name, tarfile.SYMTYPE, link=f"usr/{name}")
         for name, text in _ACCOUNTS.items():
@@ -42,8 +63,12 @@ def make_image(store: Store) -> Image:
             _add(tar, folder, tarfile.DIRTYPE, mode=0o755)
         for file in needed:
             tar.add(file, _inside(file), filter=_of_root)
+        _add(tar, SET_UID, tarfile.REGTYPE, mode=0o4755, data=_find("bash").read_bytes())
     digest = store.add(buffer.getvalue())
-    (store.root / "images" / digest).mkdir(exist_ok=True)
+    place = store.root / "images" / digest
+    place.mkdir(exist_ok=True)
+    record = {"label": "none-amd64", "sha256": digest, "recipe": 0, "date": 1_700_000_000}
+    write_atomically(place / "image.json", json.dumps(record).encode())
     path = store.blob(digest)
     return Image(key=digest, sha256=digest, recipe=0, environment=_environment(), tar=path)
 
@@ -64,12 +89,17 @@ def _environment() -> Environment:
 
 def _needed() -> Iterator[Path]:
     """Yield the programs and the libraries they are linked with."""
-    for tool in (*(f"/usr/bin/{name}" for name in _TOOLS), *_SERVER):
-        if not Path(tool).exists():
+    for tool in (*map(_find, _TOOLS), *map(Path, _SERVER)):
+        if not tool.exists():
             continue
-        yield Path(tool)
-        listed = subprocess.run(["ldd", tool], capture_output=True, text=True, check=False)
-        yield from map(Path, re.findall(r"(/\S+) \(0x", listed.stdout))
+        yield tool
+        listed = run(["ldd", tool], check=False).stdout.decode()
+        yield from map(Path, re.findall(r"(/\S+) \(0x", listed))
+
+
+def _find(name: str) -> Path:
+    found = shutil.which(name, path=CLEAN_ENVIRONMENT["PATH"])
+    return Path(found or f"/usr/bin/{name}")
 
 
 def _inside(path: Path) -> str:

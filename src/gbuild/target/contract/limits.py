@@ -1,0 +1,64 @@
+"""Limits hold, or are said not to."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from gbuild.errors import GbuildError, TimedOut
+from gbuild.model.event import Event
+from gbuild.target.backend import Limits, Machine
+from gbuild.target.contract.base import Contract, Start
+
+_MEBI = 1 << 20
+_LIMITS = Limits(memory=384 * _MEBI, disk=128 * _MEBI, processes=150, inodes=20_000)
+_HOG = "set -o pipefail; head -c 900M /dev/zero | tail > /dev/null && echo had it"
+_FILL = "head -c 300M /dev/zero > big && echo had it"
+_FORKS = "n=0; while [ $n -lt 400 ]; do sleep 60 & n=$((n+1)); echo $n > forked; done"
+
+
+class LimitContract(Contract):
+    """Memory, disk, processes. One target for all: what breaks it most comes last."""
+
+    def test_limits_hold_or_are_said_not_to(self, start: Start, events: list[Event]) -> None:
+        machine = start(name="limited", limits=_LIMITS)
+        for what, holds in (
+            ("disk", self._disk_holds),
+            ("processes", self._processes_hold),
+            ("memory", self._memory_holds),
+        ):
+            if what in self.cannot:
+                assert machine.facts[what].startswith("unlimited")
+                told = [e.text for e in events if e.kind == "warning"]
+                assert any(what in text for text in told), (what, told)
+            else:
+                assert not machine.facts[what].startswith("unlimited"), what
+                assert holds(machine), what
+
+    def test_no_limit_is_said_too(self, machine: Machine) -> None:
+        assert machine.facts["cpus"].startswith("unlimited")
+
+    def _disk_holds(self, machine: Machine) -> bool:
+        return b"had it" not in self.sh(machine, f"{_FILL}; rm -f big").stdout
+
+    def _processes_hold(self, machine: Machine) -> bool:
+        with suppress(TimedOut):  # bash waits long before it tries again
+            self.sh(machine, _FORKS, timeout=6)
+        return int(self._after_the_forks(machine)) < 400
+
+    def _after_the_forks(self, machine: Machine) -> str:
+        """Wait until the target has room for a process again."""
+        until = time.monotonic() + 20 * self.patience
+        while True:
+            try:
+                return self.out(machine, "pkill -9 sleep; cat /home/builder/forked", user="root")
+            except GbuildError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+
+    def _memory_holds(self, machine: Machine) -> bool:
+        try:
+            return b"had it" not in self.sh(machine, _HOG).stdout
+        except GbuildError:
+            return True  # it took the whole target down
