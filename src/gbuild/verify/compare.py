@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gbuild.model.verdict import Claim, Comparison, Difference
 
-SHOWN = 100
+SHOWN = 20
 """So many differences are kept; of the rest only the number."""
 
 _ABSENT = "(absent)"
