@@ -6,7 +6,7 @@ import gzip
 import lzma
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,6 +69,24 @@ def find(text: bytes, paths: frozenset[str]) -> Iterator[Stanza]:
     for match in re.finditer(rb"^Filename: *(?:\./)*(\S+) *$", text, re.MULTILINE):
         if match[1].decode(errors="replace") in paths:
             yield _stanza(text, match.start())
+
+
+def essential(text: bytes, arch: str) -> set[str]:
+    """Return the names of the essential packages of one architecture in an index."""
+    stanzas = (
+        _stanza(text, m.start()) for m in re.finditer(rb"^Essential: *yes *$", text, re.MULTILINE)
+    )
+    return {one.name for one in stanzas if one.arch in (arch, "all")}
+
+
+def refuse_incomplete(packages: Iterable[str], needed: Iterable[str], label: str) -> None:
+    """Refuse a set of packages that lacks an essential one: no system works without them.
+
+    Raises:
+        Untrusted: names those that are missing.
+    """
+    if missing := sorted(set(needed).difference(packages)):
+        raise Untrusted(f"the lock of {label} lacks essential packages: {', '.join(missing)}")
 
 
 def names(text: bytes) -> set[str]:

@@ -30,7 +30,7 @@ from gbuild.image.archives import (
     origins,
     snapshots,
 )
-from gbuild.image.packages import find
+from gbuild.image.packages import essential, find, refuse_incomplete
 from gbuild.image.release import IndexFile
 from gbuild.model.descriptor import Descriptor, machine_architecture
 from gbuild.model.event import Event, Sink
@@ -169,7 +169,9 @@ class _Check:
     def run(self) -> None:
         label = self.locked.label
         self.sink(Event("step", f"proving the lock of {label}", {"job": label}))
-        vouched = {one for archive in self.locked.archives for one in self._vouched(archive)}
+        needed: set[str] = set()
+        archives = self.locked.archives
+        vouched = {one for archive in archives for one in self._vouched(archive, needed)}
         every = (*self.locked.packages, *self.locked.boot)
         if strangers := [one for one in every if one not in vouched]:
             raise Untrusted(
@@ -180,9 +182,13 @@ class _Check:
                 ),
                 hint="do not use this lock; make a new one with glock",
             )
+        refuse_incomplete((one.name for one in self.locked.packages), needed, label)
 
-    def _vouched(self, archive: Archive) -> Iterator[Package]:
-        """Yield the locked packages' entries of one archive's signed indexes."""
+    def _vouched(self, archive: Archive, needed: set[str]) -> Iterator[Package]:
+        """Yield the locked packages' entries of one archive's signed indexes.
+
+        The names of its essential packages are added to ``needed``.
+        """
         origin = self._origin(archive)
         data = self._inrelease(archive)
         believed, release = believe(data, origin)
@@ -196,7 +202,9 @@ class _Check:
         every = (*self.locked.packages, *self.locked.boot)
         paths = frozenset(p.path for p in every if p.archive == archive.name)
         for index in indexes:
-            for stanza in find(index_text(index, self.store), paths):
+            text = index_text(index, self.store)
+            needed |= essential(text, self.locked.arch)
+            for stanza in find(text, paths):
                 yield Package(archive=archive.name, **stanza.fields())
 
     def _origin(self, archive: Archive) -> Origin:

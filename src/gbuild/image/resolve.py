@@ -14,7 +14,7 @@ from gbuild.host.apt import Choice, LocalSource, PackageUnknown, PrivateApt
 from gbuild.host.store import Store
 from gbuild.image.archives import Freshness, Origin, State, index_text, obtain, origins
 from gbuild.image.base import base_packages
-from gbuild.image.packages import find, names
+from gbuild.image.packages import essential, find, names, refuse_incomplete
 from gbuild.image.proof import Proof, remember
 from gbuild.image.suites import suite
 from gbuild.model.descriptor import Descriptor, machine_architecture
@@ -224,7 +224,11 @@ def _solve(
             chosen = apt.install(wanted)
         except PackageUnknown as error:
             raise _with_neighbours(error, states, store, label) from error
-    return _looked_up(chosen, root, states, store)
+    found = _looked_up(chosen, root, states, store)
+    texts = (index_text(index, store) for state in states for index in state.indexes)
+    needed = (name for text in texts for name in essential(text, arch))
+    refuse_incomplete((one.name for one in found), needed, label)
+    return found
 
 
 def _lay_out(state: State, root: Path, architectures: Sequence[str], store: Store) -> LocalSource:

@@ -63,6 +63,15 @@ def test_an_added_package_is_found(world: World) -> None:
         world.check(replace(lock, environments=(added,)), proof)
 
 
+def test_a_missing_essential_package_is_found(world: World) -> None:
+    lock, proof = world.lock()
+    environment = lock.environments[0]
+    others = tuple(one for one in environment.packages if not one.essential)
+    forged = replace(lock, environments=(replace(environment, packages=others),))
+    with pytest.raises(Untrusted, match="lacks essential packages: base-files"):
+        world.check(forged, proof)
+
+
 def test_boot_packages_are_in_doubt_too(world: World) -> None:
     lock, proof = world.lock()
     environment = lock.environments[0]
