@@ -15,6 +15,7 @@ from pathlib import Path
 
 PREFIX = "gbuild-"
 _PERIOD = 100_000
+_MEMBERS = ("cgroup.procs", "cgroup.threads", "cgroup.subtree_control", "tasks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,13 @@ class Group:
         """Put a process, and all that it will start, into the groups."""
         for folder in self.folders:
             (folder / "cgroup.procs").write_text(f"{pid}\n")
+
+    def hand_over(self, uid: int, gid: int) -> None:
+        """Let a user make groups below these, without the right to change their limits."""
+        for folder in self.folders:
+            for place in (folder, *(folder / name for name in _MEMBERS)):
+                if place.exists():
+                    os.chown(place, uid, gid)
 
     def remove(self) -> None:
         """Remove the groups; their last process may still be on its way out."""
@@ -103,6 +111,20 @@ def remove_dead(folders: Iterable[str]) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
+def hierarchies(
+    *, membership: Path = Path("/proc/self/cgroup"), mounts: Path = Path("/proc/self/mountinfo")
+) -> tuple[Path, ...]:
+    """Return this process's group in every hierarchy, whatever it controls, if it is writable."""
+    mounted = _mounted(mounts.read_text())
+    found = []
+    for line in membership.read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        mount = mounted.get(names.split(",")[0])
+        if mount is not None and os.access(folder := _inside(mount, path), os.W_OK):
+            found.append(folder)
+    return tuple(found)
+
+
 def leftovers(where: tuple[Place, ...]) -> tuple[Path, ...]:
     """Return groups of ours without a process: their maker was killed."""
     groups = (folder for place in where for folder in place.folder.glob(f"{PREFIX}*"))
@@ -123,7 +145,8 @@ def _busy(folder: Path) -> bool:
     if len(parts) > 1 and Path("/proc", parts[1]).exists():
         return True
     try:
-        return bool((folder / "cgroup.procs").read_text().strip())
+        members = folder.rglob("cgroup.procs")
+        return any(file.read_text().strip() for file in members)
     except OSError:
         return True
 
@@ -160,12 +183,12 @@ def _settings(version: int, controller: str, value: int) -> Mapping[str, str]:
 
 
 def _remove(folder: Path) -> None:
+    """Remove a group and what was made below it."""
     deadline = time.monotonic() + 2
     while True:
         try:
-            folder.rmdir()
-        except FileNotFoundError:
-            return
+            for place, _, _ in os.walk(folder, topdown=False):
+                Path(place).rmdir()
         except OSError:
             if time.monotonic() >= deadline:
                 return  # still busy: prune takes it later

@@ -126,7 +126,7 @@ class UsernsBackend(keeper.Keepable):
                     idmap=idmap,
                     daemon=DAEMON,
                     i386="i386" in (spec.image.environment.arch, *spec.image.environment.foreign),
-                    clocks=_clocks(spec.extras),
+                    clocks=sandbox.clocks_of(spec.extras),
                 ),
                 enter=held.group.add,
             )
@@ -149,11 +149,3 @@ class UsernsBackend(keeper.Keepable):
             undo.callback(self._registry.remove, entry.id)
             warn(spec, held, self.sink)
             return ContainedMachine(entry, box, undo.pop_all(), link)
-
-
-def _clocks(extras: Mapping[str, str]) -> sandbox.Clocks | None:
-    if not {"clock.monotonic", "clock.boot"} & extras.keys():
-        return None
-    return sandbox.Clocks(
-        monotonic=int(extras.get("clock.monotonic", "0")), boot=int(extras.get("clock.boot", "0"))
-    )

@@ -12,6 +12,9 @@ closes, however gbuild died, it kills init, and the kernel everything below it.
 Control messages (one datagram each): a job (marshal) in; ``unshared`` out, ``mapped`` in;
 ``ready`` or ``failed <why>`` out; then per connection ``ssh`` with one descriptor in. Nothing
 that comes out of a sandbox is more than a short line of text.
+
+An attendant (a program of ours with ``main(job, setup, control)``) may take init's place, and do
+what it does with other means.
 """
 
 from __future__ import annotations
@@ -48,6 +51,12 @@ if TYPE_CHECKING:
         program: str
         folders: list[str]
         daemon: list[str]
+        attendant: str
+        inside: list[Step]
+        process: list[Step]
+        start: list[str]
+        find: list[str]
+        log: str
 
 
 _CONTROL = 3
@@ -73,7 +82,7 @@ def main(control: _socket.socket) -> NoReturn:
             _set_clocks(job["clocks"])
         child = start(lambda: run(setup))
     except OSError as error:
-        _fail(control, error)
+        fail(control, error)
     setup.forget()
     for descriptor in (0, 1, 2):
         os.close(descriptor)
@@ -82,6 +91,11 @@ def main(control: _socket.socket) -> NoReturn:
 
 def _stage(job: Job, control: _socket.socket) -> Callable[[Setup], NoReturn]:
     """Choose what init does; a program is loaded now, while its file can be read."""
+    if "attendant" in job:
+        from gbuild.host.sandbox import program
+
+        main = program.module_of(job["attendant"]).main
+        return lambda setup: main(job, setup, control)
     if "program" in job:
         from gbuild.host.sandbox import program
 
@@ -136,7 +150,8 @@ def exit_status(status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _fail(control: _socket.socket, error: OSError) -> NoReturn:
+def fail(control: _socket.socket, error: OSError) -> NoReturn:
+    """Say why the sandbox could not be made, and end."""
     control.send(f"failed {error}".encode()[:500])
     os._exit(FAILED)
 
@@ -147,15 +162,15 @@ def _serve(job: Job, setup: Setup, control: _socket.socket) -> NoReturn:
         os.setsid()
         kernel.new_session_keyring()
         setup.perform(job["steps"])
-        control = _only_own_descriptors(control)
+        control = only_own_descriptors(control)
         confine(job)
     except OSError as error:
-        _fail(control, error)
+        fail(control, error)
     control.send(b"ready")
-    _attend(job["daemon"], control)
+    attend(job["daemon"], control)
 
 
-def _only_own_descriptors(control: _socket.socket) -> _socket.socket:
+def only_own_descriptors(control: _socket.socket) -> _socket.socket:
     """Keep 0, 1 and 2 on /dev/null and the control socket as 3; close whatever else is open."""
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -176,14 +191,18 @@ def confine(job: Job) -> None:
     kernel.set_capabilities(job["capabilities"])
 
 
-def _attend(daemon: list[str], control: _socket.socket) -> NoReturn:
-    """Reap what ends and serve requests, for ever."""
+def attend(daemon: list[str], control: _socket.socket, *, until: int | None = None) -> NoReturn:
+    """Reap what ends and serve requests, for ever or until the pidfd ``until`` has ended."""
     ended = kernel.watch_children()
     poller = select.poll()
     poller.register(control, select.POLLIN)
     poller.register(ended, select.POLLIN)
+    if until is not None:
+        poller.register(until, select.POLLIN)
     while True:
         ready = {descriptor for descriptor, _ in poller.poll()}
+        if until in ready:
+            os._exit(0)
         if ended in ready:
             os.read(ended, 4096)
             _reap()

@@ -9,7 +9,7 @@ from pathlib import Path
 from gbuild.host.sandbox import kernel
 from gbuild.host.sandbox.steps import Step
 
-_STAGE = "/tmp"  # covered by a private mount before anything is put there
+STAGE = "/tmp"  # covered by a private mount before anything is put there
 
 _QUIET = kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -20,14 +20,17 @@ _LINKS = (
     ("fd/2", "/dev/stderr"),
     ("pts/ptmx", "/dev/ptmx"),
 )
-_MASKED = (
+MASKED = (
     *(f"/proc/{name}" for name in ("acpi", "asound", "kallsyms", "kcore", "key-users", "keys")),
     *(f"/proc/{name}" for name in ("kmsg", "kpagecgroup", "kpagecount", "kpageflags")),
     *(f"/proc/{name}" for name in ("latency_stats", "sched_debug", "scsi", "sysrq-trigger")),
     *(f"/proc/{name}" for name in ("timer_list", "timer_stats", "vmallocinfo")),
     *(f"/sys/{name}" for name in ("dev/block", "devices/virtual/powercap", "firmware", "fs")),
 )
-_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys")
+"""What nobody inside may look at."""
+
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys")
+"""What nobody inside may change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,23 +117,46 @@ def steps(layout: Layout) -> list[Step]:
     """Steps of the sandbox's first process, from the host's mounts to its own."""
     return [
         ("private",),
-        *_root(layout),
+        *stage(layout),
         ("enter", "@stage/root"),
         *_proc(),
-        *_dev(),
-        *(_run() if isinstance(layout.root, Overlay) else ()),
-        *_binds(layout.binds),
+        *_furniture(layout),
         ("leave",),
-        *(("mask", path) for path in _MASKED),
-        *(("readonly", path) for path in _READ_ONLY),
+        *(("mask", path) for path in MASKED),
+        *(("readonly", path) for path in READ_ONLY),
         ("loopback",),
         ("hostname", layout.hostname),
         *_files(layout),
-        *_process(layout),
+        *process(layout),
     ]
 
 
-def _root(layout: Layout) -> list[Step]:
+def furnish(layout: Layout) -> list[Step]:
+    """Steps that complete ``@stage/root`` for a container that somebody else starts in it.
+
+    They end in a process that is of no use for anything else.
+    """
+    return [
+        ("chroot", "@stage/root"),
+        ("directory", "/proc", 0o555),
+        ("mount", "proc", "/proc", "proc", _QUIET, ""),
+        ("directory", "/sys", 0o555),
+        *_furniture(layout),
+        *_files(layout),
+        ("detach", "/proc"),
+    ]
+
+
+def _furniture(layout: Layout) -> list[Step]:
+    return [
+        *_dev(),
+        *(_run() if isinstance(layout.root, Overlay) else ()),
+        *_binds(layout.binds),
+    ]
+
+
+def stage(layout: Layout) -> list[Step]:
+    """Steps that mount the root at ``@stage/root``, with room for /run and /dev/shm beside it."""
     root = layout.root
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     if isinstance(root, Directory):
@@ -147,8 +173,8 @@ def _root(layout: Layout) -> list[Step]:
 def _stage(quota: str) -> list[Step]:
     """The private file system that holds what is written: tree, /run and /dev/shm together."""
     return [
-        ("mount", "scratch", _STAGE, "tmpfs", kernel.MS_NODEV, f"mode=755,{quota}"),
-        ("open", "stage", _STAGE),
+        ("mount", "scratch", STAGE, "tmpfs", kernel.MS_NODEV, f"mode=755,{quota}"),
+        ("open", "stage", STAGE),
         ("mkdir", "@stage/root", 0o755),
         ("mkdir", "@stage/run", 0o755),
         ("mkdir", "@stage/shm", 0o1777),
@@ -237,7 +263,7 @@ def _account(account: Account) -> list[Step]:
     return [*lines, ("home", account.home, account.number)]
 
 
-def _process(layout: Layout) -> list[Step]:
+def process(layout: Layout) -> list[Step]:
     """What every process inside inherits from the first."""
     result: list[Step] = [("personality", layout.personality)]
     if layout.processors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import array
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +29,20 @@ class Clocks:
 
     monotonic: int = 0
     boot: int = 0
+
+    @property
+    def offsets(self) -> str:
+        """The text of /proc/<pid>/timens_offsets."""
+        return f"monotonic {self.monotonic} 0\nboottime {self.boot} 0\n"
+
+
+def clocks_of(extras: Mapping[str, str]) -> Clocks | None:
+    """Return the clocks that a target's ``clock.monotonic`` and ``clock.boot`` ask for."""
+    if not {"clock.monotonic", "clock.boot"} & extras.keys():
+        return None
+    return Clocks(
+        monotonic=int(extras.get("clock.monotonic", "0")), boot=int(extras.get("clock.boot", "0"))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +106,7 @@ def start(spec: SandboxSpec, *, enter: Callable[[int], None] | None = None) -> S
     """
     launcher = Launcher()
     try:
-        _prefer_for_killing(launcher.process.pid)
+        prefer_for_killing(launcher.process.pid)
         if enter is not None:
             enter(launcher.process.pid)
         launcher.send(_job(spec))
@@ -117,11 +131,11 @@ def _job(spec: SandboxSpec) -> Job:
     }
     if spec.clocks is not None:
         job["namespaces"] |= kernel.CLONE_NEWTIME
-        job["clocks"] = f"monotonic {spec.clocks.monotonic} 0\nboottime {spec.clocks.boot} 0\n"
+        job["clocks"] = spec.clocks.offsets
     return job
 
 
-def _prefer_for_killing(pid: int) -> None:
+def prefer_for_killing(pid: int) -> None:
     """When the host runs out of memory, let the kernel take the sandbox before other things."""
     path = Path(f"/proc/{pid}/oom_score_adj")
     if int(path.read_text()) < _OUT_OF_MEMORY_FIRST:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gbuild.host.sandbox import kernel
 
-_KEPT = {
+KEPT = {
     "CHOWN": 0,
     "DAC_OVERRIDE": 1,
     "FOWNER": 3,
@@ -22,7 +22,7 @@ sshd needs SYS_CHROOT, SETUID and SETGID; dpkg and maintainer scripts CHOWN, FOW
 DAC_OVERRIDE and SETFCAP.
 """
 
-CAPABILITIES = sum(1 << number for number in _KEPT.values())
+CAPABILITIES = sum(1 << number for number in KEPT.values())
 """As a bit mask."""
 
 NAMESPACES = (

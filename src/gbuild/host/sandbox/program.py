@@ -17,13 +17,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
+    from types import ModuleType
     from typing import NoReturn
 
     Entry = Callable[[list[str]], int]
 
 
 def load(path: str) -> Entry:
-    """Load the file as a module and return its ``main``."""
+    """Load the file and return its ``main``."""
+    entry: Entry = module_of(path).main
+    return entry
+
+
+def module_of(path: str) -> ModuleType:
+    """Load the file as a module."""
     from importlib.util import module_from_spec, spec_from_file_location
 
     spec = spec_from_file_location("gbuild_trusted_program", path)
@@ -32,8 +39,7 @@ def load(path: str) -> Entry:
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    entry: Entry = module.main
-    return entry
+    return module
 
 
 def run(

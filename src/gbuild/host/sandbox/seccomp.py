@@ -37,11 +37,13 @@ _EPERM, _EINVAL, _ENOSYS, _EAFNOSUPPORT = 1, 22, 38, 97
 _FIRST_NEW = 400
 """Calls from here on are common to all interfaces and younger than any library's fallback."""
 
-_NAMESPACES = 0x7E020000  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}
-_PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
-_AF_NETLINK, _NETLINK_AUDIT = 16, 9
-_FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6; not AF_VSOCK, which ignores namespaces
-_TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
+NAMESPACES = 0x7E020000
+"""Refused flags of clone(2): CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}."""
+
+PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
+AF_NETLINK, NETLINK_AUDIT = 16, 9
+FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6; not AF_VSOCK, which ignores namespaces
+TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
 _SOCKETCALL_SOCKET = 1
 
 _Instruction = tuple[int, int, int, int]
@@ -69,22 +71,22 @@ def _none_of(values: tuple[int, ...], errno: int) -> list[_Instruction]:
 
 def _socket() -> list[_Instruction]:
     audit = [
-        (_EQUAL, 0, 4, _AF_NETLINK),
+        (_EQUAL, 0, 4, AF_NETLINK),
         _argument(2),
-        (_EQUAL, 0, 1, _NETLINK_AUDIT),
+        (_EQUAL, 0, 1, NETLINK_AUDIT),
         _return(_ERRNO | _EINVAL),  # what libaudit takes for "no audit in this kernel"
         _return(_ALLOW),
     ]
-    return [_argument(0), *audit, *_only(_FAMILIES, _EAFNOSUPPORT)]
+    return [_argument(0), *audit, *_only(FAMILIES, _EAFNOSUPPORT)]
 
 
 def _conditional(*, sockets: bool) -> dict[str, list[_Instruction]]:
     """Calls that are allowed for some arguments only; ``sockets``: by the i386 multiplexer too."""
-    namespaces = (_BITS, 0, 1, _NAMESPACES)
+    namespaces = (_BITS, 0, 1, NAMESPACES)
     special = {
         "clone": [_argument(0), namespaces, _return(_ERRNO | _EPERM), _return(_ALLOW)],
-        "ioctl": [_argument(1), *_none_of(_TERMINAL_INJECTION, _EPERM)],
-        "personality": [_argument(0), *_only(_PERSONALITIES, _EPERM)],
+        "ioctl": [_argument(1), *_none_of(TERMINAL_INJECTION, _EPERM)],
+        "personality": [_argument(0), *_only(PERSONALITIES, _EPERM)],
         "socket": _socket(),
     }
     if not sockets:  # its arguments lie behind a pointer, where no filter can look

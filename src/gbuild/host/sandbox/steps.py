@@ -87,6 +87,15 @@ class Setup:
         kernel.pivot_root(".", ".")
         os.chdir("/")
 
+    def do_chroot(self, place: str) -> None:
+        """Make ``place`` the root of this process alone; mounts go to all that share its mounts."""
+        os.chdir(self._path(place))
+        os.chroot(".")
+
+    def do_detach(self, path: str) -> None:
+        """Take a mount away."""
+        kernel.detach(path)
+
     def do_leave(self) -> None:
         """Let go of the former root: from here on nothing of the host has a name."""
         os.fchdir(self._held["host"])

@@ -1,0 +1,214 @@
+"""A network of one target: a bridge, a cable (veth) into the target, address translation.
+
+What of it is this host's, by its name::
+
+    gbb<token>          the bridge, an interface; everything else here goes when the last one goes
+    gbv<token>          the cable's end at the bridge
+    table inet gbuild_lxc   of nftables: rules for all bridges of that name, and in the set
+                        ``forwarding`` the interfaces whose forwarding was off before the first
+
+A target reaches what this host reaches by IPv4, but not this host: neither its loopback nor its
+other addresses, no other target, no link-local address (where clouds keep their credentials).
+Rules of other programs stay in force: where a firewall drops what is forwarded, it stays dropped.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gbuild.errors import BackendFailure, HostFailure
+from gbuild.host.process import run, which
+from gbuild.host.uplink import interfaces
+
+TABLE = "gbuild_lxc"
+_PREFIX = "gbb"
+_POOL = ipaddress.IPv4Network("10.213.0.0/16")
+"""Each target takes four addresses of it; routes that others have in it are respected."""
+
+_ATTEMPTS = 100
+_SETTINGS = Path("/proc/sys/net/ipv4")
+_LOCK = "/run"
+
+_RULES = f"""\
+table inet {TABLE} {{
+  set forwarding {{ type ifname; }}
+  chain input {{
+    type filter hook input priority filter - 10; policy accept;
+    iifname "{_PREFIX}*" drop
+  }}
+  chain forward {{
+    type filter hook forward priority filter - 10; policy accept;
+    iifname "{_PREFIX}*" ip saddr != {_POOL} drop
+    iifname "{_PREFIX}*" meta nfproto ipv6 drop
+    iifname "{_PREFIX}*" ip daddr {{ 127.0.0.0/8, 169.254.0.0/16 }} drop
+    iifname "{_PREFIX}*" oifname "{_PREFIX}*" drop
+    oifname "{_PREFIX}*" ct state established,related accept
+    oifname "{_PREFIX}*" drop
+    iifname @forwarding oifname @forwarding drop
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr {_POOL} oifname != "{_PREFIX}*" masquerade
+  }}
+}}
+"""
+
+
+def name_of(token: str) -> str:
+    """Return the name of a target's bridge."""
+    return f"{_PREFIX}{token}"
+
+
+class Bridge:
+    """The network of a target that runs; see :class:`~gbuild.target.contained.Link`."""
+
+    def __init__(self, token: str, pid: int) -> None:
+        """Connect the network namespace of ``pid``.
+
+        Raises:
+            MissingTool: ip, nsenter or nft is not installed.
+            HostFailure: one of them failed, or no addresses are free.
+        """
+        self._pid = pid
+        self._name = name_of(token)
+        with _alone():
+            _forward()
+            near, far = _free_addresses()
+            _ip(
+                f"link add {self._name} addrgenmode none type bridge",
+                f"addr add {near} dev {self._name}",
+                f"link set {self._name} up",
+                f"link add gbv{token} addrgenmode none type veth peer name eth0 netns {pid}",
+                f"link set gbv{token} master {self._name} up",
+            )
+        _ip(
+            f"addr add {far} dev eth0",
+            "link set eth0 up",
+            f"route add default via {near.ip}",
+            inside=pid,
+        )
+
+    def cut(self) -> None:
+        """Take bridge and cable away; a second call does nothing more.
+
+        Raises:
+            BackendFailure: an interface other than the loopback is still there.
+        """
+        self.stop()
+        if left := interfaces(self._pid) - {"lo"}:
+            raise BackendFailure(f"the target still has a network: {', '.join(sorted(left))}")
+
+    def stop(self) -> None:
+        """Take bridge and cable away without looking."""
+        remove((self._name,))
+
+
+def remove(names: Iterable[str]) -> tuple[str, ...]:
+    """Remove bridges of ours; with the last one of this host go rules and forwarding."""
+    wanted = [name for name in names if name.startswith(_PREFIX)]
+    if not wanted:
+        return ()
+    with _alone():
+        found = _bridges() & set(wanted)
+        if found:
+            _ip(*(f"link del gbv{n.removeprefix(_PREFIX)}" for n in found if _cable(n)))
+            _ip(*(f"link del {name}" for name in found))
+        if not _bridges():
+            _stop_forwarding()
+    return tuple(f"bridge {name}" for name in sorted(found))
+
+
+def _bridges() -> set[str]:
+    return {p.name for p in Path("/sys/class/net").iterdir() if p.name.startswith(_PREFIX)}
+
+
+def _cable(bridge: str) -> bool:
+    return Path(f"/sys/class/net/gbv{bridge.removeprefix(_PREFIX)}").exists()
+
+
+def _free_addresses() -> tuple[ipaddress.IPv4Interface, ipaddress.IPv4Interface]:
+    """Choose four addresses to which no route of this host leads; return the middle two.
+
+    Raises:
+        HostFailure: there are none.
+    """
+    routes = json.loads(run((which("ip", package="iproute2"), "-j", "route", "show")).stdout)
+    taken = [ipaddress.IPv4Network(r["dst"]) for r in routes if r["dst"] != "default"]
+    for _ in range(_ATTEMPTS):
+        first = int(_POOL.network_address) + 4 * secrets.randbelow(_POOL.num_addresses // 4)
+        network = ipaddress.IPv4Network((first, 30))
+        if not any(network.overlaps(other) for other in taken):
+            near, far = network.hosts()
+            return ipaddress.IPv4Interface(f"{near}/30"), ipaddress.IPv4Interface(f"{far}/30")
+    raise HostFailure(
+        f"this host has routes to all of {_POOL}: no addresses are left for targets",
+        hint="--backend-option network=pasta",
+    )
+
+
+def _forward() -> None:
+    """Load the rules and turn forwarding on, unless that was done for another target."""
+    nft = which("nft", package="nftables")
+    if run((nft, "list", "table", "inet", TABLE), check=False).returncode == 0:
+        return
+    off = _not_forwarding()
+    names = ", ".join(f'"{name}"' for name in off)
+    added = f"add element inet {TABLE} forwarding {{ {names} }}\n" if off else ""
+    run((nft, "-f", "-"), stdin=f"{_RULES}{added}".encode())
+    for name in off:
+        (_SETTINGS / f"conf/{name}/forwarding").write_text("1\n")
+
+
+def _not_forwarding() -> list[str]:
+    """Return the interfaces that drop what is not for this host."""
+    ignored = ("all", "default", "lo")
+    places = [p for p in (_SETTINGS / "conf").iterdir() if p.name not in ignored]
+    return [
+        p.name
+        for p in places
+        if not p.name.startswith(("gbb", "gbv")) and (p / "forwarding").read_text().strip() == "0"
+    ]
+
+
+def _stop_forwarding() -> None:
+    """Undo :func:`_forward`; what somebody else has turned on meanwhile stays on."""
+    nft = which("nft", package="nftables")
+    listed = run((nft, "-j", "list", "set", "inet", TABLE, "forwarding"), check=False)
+    if listed.returncode != 0:
+        return
+    if (_SETTINGS / "ip_forward").read_text().strip() == "0":
+        for name in _elements(json.loads(listed.stdout)):
+            place = _SETTINGS / f"conf/{name}/forwarding"
+            if place.exists():
+                place.write_text("0\n")
+    run((nft, "delete", "table", "inet", TABLE))
+
+
+def _elements(listed: dict[str, list[dict[str, dict[str, list[str]]]]]) -> list[str]:
+    sets = (item["set"] for item in listed["nftables"] if "set" in item)
+    return [name for one in sets for name in one.get("elem", [])]
+
+
+def _ip(*lines: str, inside: int | None = None) -> None:
+    """Run ip's commands, in the network namespace of a process if given."""
+    ip = str(which("ip", package="iproute2"))
+    enter = ("nsenter", f"--net=/proc/{inside}/ns/net") if inside is not None else ()
+    run((*enter, ip, "-batch", "-"), stdin="".join(f"{line}\n" for line in lines).encode())
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other processes of ours from changing the network meanwhile."""
+    descriptor = os.open(_LOCK, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
