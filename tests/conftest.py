@@ -1,11 +1,23 @@
-"""What every test gets: no foreign environment, markers by folder, quick ones first."""
+"""What every test gets: no foreign environment, markers by folder, quick ones first.
+
+``bin/test`` runs several workers side by side (pytest-xdist). What is costly to make and never
+changed, such as a store with images, lies in one folder of the run; whoever needs it first makes
+it while the others wait (:class:`Common`). Elsewhere the tests of a file stay in one worker, so
+that its fixtures are made once; in ``e2e`` every test is on its own, unless its file says
+otherwise with ``xdist_group``.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,6 +28,60 @@ _LEAKING_PREFIXES = ("GBUILD_", "GIT_", "XDG_")
 _LEAKING_NAMES = ("GNUPGHOME", "SOURCE_DATE_EPOCH", "NO_COLOR", "TZ", "LC_ALL", "LANGUAGE")
 _FOR_TESTS = "GBUILD_TEST_"
 _STRICT = "GBUILD_TEST_STRICT"
+_RUN = "GBUILD_TEST_RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """A folder that all workers of one run share, open to every user, removed with the run."""
+
+    root: Path
+
+    def once(self, name: str, make: Callable[[Path], object]) -> Path:
+        """Return the folder ``name``, which ``make`` filled for the first who asked for it.
+
+        When that failed, the next one tries again in an empty folder.
+        """
+        folder = self.root / name
+        made = self.root / f"{name}.made"
+        with self.alone(name):
+            if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                made.touch()
+        return folder
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Keep the other workers out of what is called ``name``."""
+        with (self.root / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder of the run, in the process that starts the workers."""
+    if not hasattr(config, "workerinput"):
+        folder = Path(tempfile.mkdtemp(prefix="gbuild-run-", dir="/var/tmp"))
+        folder.chmod(0o755)  # mapped users must reach what is below
+        os.environ[_RUN] = str(folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove the folder of the run, all workers having ended."""
+    if not hasattr(config, "workerinput"):
+        folder = Path(os.environ.pop(_RUN))
+        if (folder / "store" / "images").exists():  # holds files of mapped users
+            prune = [sys.executable, "-m", "gbuild.cli.gbase", "prune", "--all"]
+            subprocess.run([*prune, "--store", folder / "store"], check=False, capture_output=True)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def common() -> Common:
+    """What the workers of this run share."""
+    return Common(Path(os.environ[_RUN]))
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +104,20 @@ def open_folder() -> Iterator[Path]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark by folder, keep root's tests from others, and put the slow folders last."""
+    """Mark by folder, keep root's tests from others; slow folders last, in each slow files first.
+
+    Workers take tests in this order: so the last ones are small, and no worker is idle for long.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
     for item in items:
         folder = _folder(item)
         if folder in ("integration", "e2e"):
             item.add_marker(folder)
+        if folder != "e2e" and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if item.get_closest_marker("root") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs to be root"))
-    items.sort(key=lambda item: _FOLDERS.index(_folder(item)))
+    items.sort(key=lambda item: (_FOLDERS.index(_folder(item)), item.path not in slow))
 
 
 @pytest.hookimpl(wrapper=True)

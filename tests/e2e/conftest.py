@@ -1,11 +1,13 @@
-"""Whole commands on real images: one store for the session, locks made once, one workspace a test.
+"""Whole commands on real images: one store for the run, locks made once, one workspace a test.
 
-``GBUILD_TEST_STORE`` names a store that outlives the session; without it the session starts from
-an empty one, so that nothing warm hides a missing step.
+``GBUILD_TEST_STORE`` names a store that outlives the run; without it the run starts from an empty
+one, so that nothing warm hides a missing step.
 """
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import re
@@ -13,13 +15,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Common
 
 CLONE = Path(__file__).parents[2]
 DESCRIPTORS = CLONE / "descriptors"
@@ -116,53 +122,45 @@ class Commands:
         )
 
 
-def _reachable_folder(prefix: str) -> Path:
-    """Make a folder that mapped users reach (pytest's own ones are 0700)."""
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir="/var/tmp"))
-    folder.chmod(0o755)
-    return folder
-
-
 @pytest.fixture(scope="session")
-def session_folder() -> Iterator[Path]:
-    """A folder for the session, reachable for everybody."""
-    folder = _reachable_folder("gbuild-e2e-")
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def store(session_folder: Path) -> Path:
-    """The store of the session."""
+def store(common: Common) -> Path:
+    """The store of the run."""
     chosen = os.environ.get("GBUILD_TEST_STORE")
-    folder = Path(chosen) if chosen else session_folder / "store"
+    folder = Path(chosen) if chosen else common.root / "store"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 @pytest.fixture(scope="session")
-def commands(store: Path, session_folder: Path) -> Commands:
+def commands(store: Path, common: Common) -> Commands:
     """The commands, as whoever runs the tests."""
-    home = session_folder / "home"
-    home.mkdir()
-    return Commands(store, home)
+    return Commands(store, common.once("home", lambda _: None))
 
 
 @pytest.fixture(scope="session")
-def locked_hello(commands: Commands, session_folder: Path) -> Path:
-    """A folder with hello.yml, its lock of today and the proof."""
-    folder = session_folder / "hello"
-    folder.mkdir()
-    shutil.copy(DESCRIPTORS / "hello.yml", folder)
-    commands.run("glock", "hello.yml", cwd=folder)
-    return folder
+def locked_hello(commands: Commands, common: Common) -> Path:
+    """A folder with hello.yml, its lock of today and the proof; not to be worked in."""
+
+    def lock(folder: Path) -> None:
+        shutil.copy(DESCRIPTORS / "hello.yml", folder)
+        commands.run("glock", "hello.yml", cwd=folder)
+
+    return common.once("hello", lock)
 
 
-@pytest.fixture(scope="session")
-def hello_tarball(commands: Commands, store: Path, locked_hello: Path) -> Path:
+@pytest.fixture
+def hello(locked_hello: Path, project: Project) -> Path:
+    """A workspace with hello.yml, its lock and the proof."""
+    for suffix in (".yml", ".lock", ".lock.proof"):
+        shutil.copy(locked_hello / f"hello{suffix}", project.root)
+    return project.root
+
+
+@pytest.fixture
+def hello_tarball(commands: Commands, store: Path, hello: Path) -> Path:
     """GNU hello's sources, fetched by gbuild."""
-    commands.run("gbuild", "hello.yml", "--dry-run", cwd=locked_hello)
-    found = re.search(r"sha256: ([0-9a-f]{64})", (locked_hello / "hello.yml").read_text())
+    commands.run("gbuild", "hello.yml", "--dry-run", cwd=hello)
+    found = re.search(r"sha256: ([0-9a-f]{64})", (hello / "hello.yml").read_text())
     assert found is not None
     return store / "blobs" / found[1][:2] / found[1]
 
@@ -203,30 +201,71 @@ class Project:
 @pytest.fixture
 def project(commands: Commands, locked_hello: Path) -> Iterator[Project]:
     """A fresh workspace."""
-    root = _reachable_folder("gbuild-work-")
+    root = Path(tempfile.mkdtemp(prefix="gbuild-work-", dir="/var/tmp"))
+    root.chmod(0o755)  # pytest's own folders are closed to mapped users
     yield Project(root, locked_hello / "hello.lock", commands)
     shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture
-def leaves_nothing(commands: Commands) -> Iterator[None]:
-    """Check that no process and no target of a test is left behind."""
-    before = processes(commands.store)
+def orphans() -> Iterator[Callable[[], set[str]]]:
+    """Return a function that tells which new processes live below this one, orphans included."""
+    _adopt_orphans(yes=True)
+    before = _below(os.getpid())
+    yield lambda: _below(os.getpid()) - before
+    _adopt_orphans(yes=False)
+    for pid in _zombies():
+        os.waitpid(pid, os.WNOHANG)
+
+
+@pytest.fixture
+def leaves_nothing(orphans: Callable[[], set[str]]) -> Iterator[None]:
+    """Check that no process of a test is left behind."""
     yield
-    after = processes(commands.store) - before
-    assert not after, f"left behind: {after}"
+    check_gone(orphans)
 
 
-def processes(store: Path) -> set[str]:
-    """Return the processes whose environment or command line names the store."""
-    found = set()
-    needle = os.fsencode(store)
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            text = (folder / "environ").read_bytes() + (folder / "cmdline").read_bytes()
-            line = (folder / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if needle in text and int(folder.name) != os.getpid():
-            found.add(f"{folder.name} {line.replace(bytes(1), b' ').decode(errors='replace')}")
-    return found
+def check_gone(orphans: Callable[[], set[str]]) -> None:
+    """Fail unless all processes of the test are gone, now or within five seconds."""
+    for _ in range(50):
+        if not orphans():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"left behind: {orphans()}")
+
+
+def _adopt_orphans(*, yes: bool) -> None:
+    """Be the parent of descendants whose parent ends (PR_SET_CHILD_SUBREAPER of prctl(2))."""
+    if ctypes.CDLL(None).prctl(36, int(yes), 0, 0, 0) != 0:
+        pytest.fail("this process cannot become a subreaper")
+
+
+def _below(pid: int) -> set[str]:
+    """Return the living descendants of a process: pid and command line of each."""
+    parents = {child: parent for child, (parent, state) in _states().items() if state != "Z"}
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {f"{child} {_command(child)}" for child in found - {pid}}
+
+
+def _zombies() -> list[int]:
+    own = os.getpid()
+    return [pid for pid, (parent, state) in _states().items() if (parent, state) == (own, "Z")]
+
+
+def _states() -> dict[int, tuple[int, str]]:
+    """Return parent and state of every process; proc(5)."""
+    states = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = place.read_text().rpartition(")")[2].split()
+            states[int(place.parent.name)] = (int(fields[1]), fields[0])
+    return states
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("latin-1")
+    except OSError:
+        return ""

@@ -12,7 +12,11 @@ import pytest
 from .conftest import DESCRIPTORS
 
 if TYPE_CHECKING:
+    from tests.conftest import Common
+
     from .conftest import Commands
+
+pytestmark = [pytest.mark.xdist_group("four jobs"), pytest.mark.slow]
 
 _LABELS = ["bookworm-amd64", "bookworm-i386", "trixie-amd64", "trixie-i386"]
 # An archive whose index does not fit its signed Release is refused; where today's mirror is out
@@ -21,13 +25,14 @@ _WITHOUT = [word for s in ("bookworm", "trixie") for word in ("--without", f"{s}
 
 
 @pytest.fixture(scope="module")
-def locked_zlib(commands: Commands, session_folder: Path) -> Path:
-    """A folder with zlib.yml and its lock."""
-    folder = session_folder / "zlib"
-    folder.mkdir()
-    shutil.copy(DESCRIPTORS / "zlib.yml", folder)
-    commands.run("glock", "zlib.yml", *_WITHOUT, cwd=folder)
-    return folder
+def locked_zlib(commands: Commands, common: Common) -> Path:
+    """A workspace with zlib.yml and its lock."""
+
+    def lock(folder: Path) -> None:
+        shutil.copy(DESCRIPTORS / "zlib.yml", folder)
+        commands.run("glock", "zlib.yml", *_WITHOUT, cwd=folder)
+
+    return common.once("zlib", lock)
 
 
 def _elf(path: Path) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 import shutil
 import subprocess
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .conftest import Commands
+    from tests.conftest import Common
 
-_USER = "gbuild-e2e"
+    from .conftest import Commands
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +39,23 @@ def _build(commands: Commands, descriptor: Path, workspace: Path) -> _Result:
     )
 
 
-def test_twice_the_same_bytes_and_the_same_report(commands: Commands, locked_hello: Path) -> None:
-    first = _build(commands, locked_hello / "hello.yml", locked_hello)
-    shutil.rmtree(locked_hello / "build")
+def test_twice_the_same_bytes_and_the_same_report(commands: Commands, hello: Path) -> None:
+    first = _build(commands, hello / "hello.yml", hello)
+    shutil.rmtree(hello / "build")
     time.sleep(2)
-    assert _build(commands, locked_hello / "hello.yml", locked_hello) == first
+    assert _build(commands, hello / "hello.yml", hello) == first
     assert set(first.out) == {"hello", "hello-2.10-linux-amd64.tar.gz"}
 
 
 @pytest.fixture
-def user(session_folder: Path) -> Iterator[pwd.struct_passwd]:
+def user(common: Common) -> Iterator[pwd.struct_passwd]:
     """An ordinary user of this host, with subordinate ids, removed at the end."""
-    home = session_folder / "people" / "somebody-else"
+    name = f"gb-e2e-{os.getpid()}"
+    home = common.root / "people" / "somebody-else"
     home.parent.mkdir(mode=0o755)
-    subprocess.run(["useradd", "-m", "-d", home, "-s", "/bin/sh", _USER], check=True)
-    yield pwd.getpwnam(_USER)
-    subprocess.run(["userdel", _USER], check=True)
+    subprocess.run(["useradd", "-m", "-d", home, "-s", "/bin/sh", name], check=True)
+    yield pwd.getpwnam(name)
+    subprocess.run(["userdel", name], check=True)
 
 
 def _as_user(commands: Commands, user: pwd.struct_passwd) -> Commands:
@@ -70,7 +72,12 @@ def _as_user(commands: Commands, user: pwd.struct_passwd) -> Commands:
         store=Path(user.pw_dir) / "cache",
         home=Path(user.pw_dir),
         prefix=prefix,
-        environment={"TZ": "Asia/Kathmandu", "LC_ALL": "C", "LANG": "de_DE.UTF-8", "USER": _USER},
+        environment={
+            "TZ": "Asia/Kathmandu",
+            "LC_ALL": "C",
+            "LANG": "de_DE.UTF-8",
+            "USER": user.pw_name,
+        },
     )
 
 
@@ -86,23 +93,22 @@ def _small_only(source: str, dest: str) -> None:
 
 @pytest.mark.root
 def test_root_and_a_user_elsewhere_agree(
-    commands: Commands, locked_hello: Path, user: pwd.struct_passwd, tmp_path: Path
+    commands: Commands, hello: Path, user: pwd.struct_passwd
 ) -> None:
-    workspaces = [locked_hello / "as-root", Path(user.pw_dir) / "work"]
-    for folder in workspaces:
-        folder.mkdir()
-        for suffix in (".yml", ".lock", ".lock.proof"):
-            shutil.copy(locked_hello / f"hello{suffix}", folder)
-    first = _build(commands, workspaces[0] / "hello.yml", workspaces[0])
+    first = _build(commands, hello / "hello.yml", hello)
+    workspace = Path(user.pw_dir) / "work"
+    workspace.mkdir()
+    for suffix in (".yml", ".lock", ".lock.proof"):
+        shutil.copy(hello / f"hello{suffix}", workspace)
 
     others = _as_user(commands, user)
     _share_blobs(commands.store, others.store)
-    subprocess.run(["chown", "-R", _USER, user.pw_dir], check=True)
+    subprocess.run(["chown", "-R", user.pw_name, user.pw_dir], check=True)
     time.sleep(2)
     try:
-        second = _build(others, workspaces[1] / "hello.yml", workspaces[1])
+        second = _build(others, workspace / "hello.yml", workspace)
     finally:
-        others.run("gbase", "prune", "--all", cwd=workspaces[1], code=None)
+        others.run("gbase", "prune", "--all", cwd=workspace, code=None)
     assert second.out == first.out
     assert second.report == first.report
     assert second.images == first.images

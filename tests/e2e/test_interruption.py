@@ -8,16 +8,19 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import processes
+from .conftest import check_gone
 
 if TYPE_CHECKING:
     from .conftest import Project
+
+Orphans = Callable[[], set[str]]
 
 _SCRIPT = """\
 echo started
@@ -39,40 +42,27 @@ def _end_after(process: subprocess.Popen[str], text: str, number: int) -> int:
     return process.returncode
 
 
-def _gone(store: Path, before: set[str]) -> None:
-    """Wait until no new process of the store is left."""
-    left: set[str] = set()
-    for _ in range(50):
-        left = processes(store) - before
-        if not left:
-            return
-        time.sleep(0.1)
-    pytest.fail(f"left behind: {left}")
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("moment", ["starting the target", "running the build script", "getting"])
-def test_at_a_step(project: Project, number: signal.Signals, moment: str) -> None:
-    before = processes(project.commands.store)
+def test_at_a_step(project: Project, orphans: Orphans, number: signal.Signals, moment: str) -> None:
     path = project.describe(_SCRIPT)
     with project.commands.start("gbuild", path, cwd=project.root) as process:
         status = _end_after(process, moment, number)
     assert status == (-9 if number == signal.SIGKILL else 130)
-    _gone(project.commands.store, before)
+    check_gone(orphans)
     assert not (project.root / "result" / "small-res.yml").exists()
     project.gbuild(path)
     assert (project.root / "build" / "out" / "data").stat().st_size == 20_000_000
 
 
 @pytest.mark.parametrize("delay", [0.3, 0.6, 0.9, 1.2, 1.8])
-def test_killed_at_any_time(project: Project, delay: float) -> None:
-    before = processes(project.commands.store)
+def test_killed_at_any_time(project: Project, orphans: Orphans, delay: float) -> None:
     path = project.describe(_SCRIPT)
     with project.commands.start("gbuild", path, cwd=project.root) as process:
         time.sleep(delay)
         process.kill()
         process.communicate(timeout=30)
-    _gone(project.commands.store, before)
+    check_gone(orphans)
     with contextlib.suppress(FileNotFoundError):
         assert not list((project.root / "result").glob("small-res*"))
     project.gbuild(path)
@@ -80,15 +70,14 @@ def test_killed_at_any_time(project: Project, delay: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["making the image", "unpacking the image"])
-def test_killed_while_the_image_is_made(project: Project, moment: str) -> None:
+def test_killed_while_the_image_is_made(project: Project, orphans: Orphans, moment: str) -> None:
     """A store with the packages and no image: gbuild is killed, and the next run makes it."""
     fresh = replace(project.commands, store=project.root / "store")
     shutil.copytree(project.commands.store / "blobs", fresh.store / "blobs", copy_function=_link)
-    before = processes(fresh.store)
     path = project.describe("echo > $OUTDIR/x")
     with fresh.start("gbuild", path, cwd=project.root) as process:
         assert _end_after(process, moment, signal.SIGKILL) == -9
-    _gone(fresh.store, before)
+    check_gone(orphans)
     fresh.run("gbuild", path, cwd=project.root)
     assert not list((fresh.store / "tmp").iterdir())
     assert (project.root / "build" / "out" / "x").exists()
@@ -98,4 +87,7 @@ def test_killed_while_the_image_is_made(project: Project, moment: str) -> None:
 def _link(source: str, dest: str) -> None:
     """Share a package's blob; images, which are larger, stay behind."""
     if Path(source).stat().st_size < (200 << 20):
-        shutil.copyfile(source, dest)
+        try:
+            os.link(source, dest)
+        except OSError:  # on another file system
+            shutil.copyfile(source, dest)

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from .conftest import Commands
+
+
+_NAME = "hello-bookworm-amd64"
+
 
 @pytest.fixture
-def folder(commands: Any, locked_hello: Path) -> Iterator[Path]:
-    yield locked_hello
-    commands.run("gtarget", "prune", cwd=locked_hello)  # of the runs that other tests killed
-    left = commands.run("gtarget", "list", "--json", cwd=locked_hello).answer["targets"]
-    for target in left:
-        commands.run("gtarget", "stop", target["name"], cwd=locked_hello)
+def folder(commands: Commands, hello: Path) -> Iterator[Path]:
+    """A workspace with hello's lock; a target that is left there is stopped."""
+    yield hello
+    left = commands.run("gtarget", "list", "--json", cwd=hello).answer["targets"]
+    if _NAME in [target["name"] for target in left]:
+        commands.run("gtarget", "stop", _NAME, cwd=hello)
 
 
-def test_start_exec_stop(commands: Any, folder: Path) -> None:
+def test_start_exec_stop(commands: Commands, folder: Path) -> None:
     started = commands.run("gtarget", "start", "hello.yml", cwd=folder)
-    assert started.stdout == "hello-bookworm-amd64\n"
+    assert started.stdout == f"{_NAME}\n"
     again = commands.run("gtarget", "start", "hello.yml", cwd=folder, code=2)
     assert "runs already" in again.stderr
-    name = "hello-bookworm-amd64"
     shown = commands.run(
-        "gtarget", "exec", name, "sh", "-c", "id -un; gcc -dumpmachine", cwd=folder
+        "gtarget", "exec", _NAME, "sh", "-c", "id -un; gcc -dumpmachine", cwd=folder
     )
     assert shown.stdout == "debian\nx86_64-linux-gnu\n"
-    refused = commands.run("gtarget", "exec", name, "su", "-c", "id", cwd=folder, code=None)
+    refused = commands.run("gtarget", "exec", _NAME, "su", "-c", "id", cwd=folder, code=None)
     assert "uid=0" not in refused.stdout
-    commands.run("gtarget", "stop", name, cwd=folder)
-    commands.run("gtarget", "exec", name, "true", cwd=folder, code=2)
+    commands.run("gtarget", "stop", _NAME, cwd=folder)
+    commands.run("gtarget", "exec", _NAME, "true", cwd=folder, code=2)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +47,6 @@ def test_start_exec_stop(commands: Any, folder: Path) -> None:
         (["--name", "../x"], "not a valid target name"),
     ],
 )
-def test_bad_choices(commands: Any, folder: Path, words: list[str], why: str) -> None:
+def test_bad_choices(commands: Commands, folder: Path, words: list[str], why: str) -> None:
     ended = commands.run("gtarget", "start", *words, "hello.yml", cwd=folder, code=2)
     assert why in ended.stderr

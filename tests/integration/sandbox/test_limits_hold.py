@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from gbuild.backends.userns import UsernsBackend
 from gbuild.model.event import Event
 from gbuild.target.backend import Limits
 
@@ -74,7 +75,7 @@ def test_the_persons_own_limits_are_not_inherited(start: StartTarget) -> None:
 
 
 def test_writing_to_disk_is_a_choice_that_is_recorded(
-    start: StartTarget, events: list[Event], backend: object
+    start: StartTarget, events: list[Event], backend: UsernsBackend
 ) -> None:
     machine = start(scratch="disk", limits=Limits(disk=None))
     out(machine, "rm -r /usr/lib/python3.11 && mkdir /usr/lib/python3.11", user="root")
@@ -82,7 +83,7 @@ def test_writing_to_disk_is_a_choice_that_is_recorded(
     assert machine.facts["disk"] == "unlimited"
     assert any("disk: unlimited" in event.text for event in events)
     machine.stop()
-    scratch = backend._store.root / "scratch"  # type: ignore[attr-defined]
+    scratch = backend.store.root / "scratch"
     assert list(scratch.iterdir()) == []
 
 
