@@ -47,6 +47,12 @@ class Repository:
         kept = {name: environment[name] for name in _KEPT if name in environment}
         self._environment = {**personal_environment(environment), **kept}
 
+    @classmethod
+    def create(cls, folder: Path, environment: Mapping[str, str]) -> None:
+        """Make a new repository in a folder, whatever templates the person may have."""
+        repository = cls(folder, environment)
+        repository._git("init", "--quiet", "--template=", "--initial-branch=main")
+
     @staticmethod
     def is_top(folder: Path) -> bool:
         """Say whether a folder is the top of a git tree of its own."""

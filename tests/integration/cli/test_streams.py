@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 _SOURCES = Path(__file__).parents[3] / "src"
-_COMMANDS = ("gbuild", "gsign", "gverify", "glock", "gtarget", "gbase", "gdoctor")
+_COMMANDS = ("gbuild", "gsign", "gsigs", "gverify", "glock", "gtarget", "gbase", "gdoctor")
 
 
 def ended(folder: Path, script: str, *words: str) -> tuple[int, str]:

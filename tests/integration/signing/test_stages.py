@@ -223,11 +223,11 @@ def statement(workspace: Workspace, files: dict[str, bytes]) -> bytes:
 
 def test_an_attestation_by_two_keys(workspace: Workspace, alice: Person, tmp_path: Path) -> None:
     from securesystemslib.dsse import Envelope
-    from securesystemslib.signer import SSlibKey
+    from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined] # not in its __all__
 
     payload = statement(workspace, {"hello.tar.gz": b"one", "src/hello.tar.gz": b"two"})
     key = tmp_path / "key.pem"
-    make = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", key]
+    make: list[str | Path] = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", key]
     subprocess.run(make, check=True, capture_output=True)
     sign(workspace, alice, "--dsse-key", key)
     path = workspace.sigs / FOLDER / "hello-build.intoto.dsse.json"
