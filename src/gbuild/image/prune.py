@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +90,14 @@ def prune(
     return tuple(one for one in old if _removed(one, store, idmap, sink))
 
 
+def remove(
+    store: Store, keys: Collection[str], *, idmap: IdMap, sink: Sink
+) -> tuple[StoredImage, ...]:
+    """Remove images by their keys and return those that are gone, as :func:`prune` does."""
+    wanted = [one for one in images(store) if one.key in keys]
+    return tuple(one for one in wanted if _removed(one, store, idmap, sink))
+
+
 def _removed(image: StoredImage, store: Store, idmap: IdMap, sink: Sink) -> bool:
     folder = store.root / "images" / image.key
     try:
@@ -111,12 +119,15 @@ def _removed(image: StoredImage, store: Store, idmap: IdMap, sink: Sink) -> bool
 
 
 def _sweep(store: Store, idmap: IdMap, moment: float) -> None:
-    """Remove half-made trees (``<map>.<random>``) and half-written images."""
+    """Remove half-made trees (``<map>.<random>``) and whatever nobody writes any more in tmp/."""
     for folder in (store.root / "images").iterdir():
         for path in _older(folder, lambda p: p.is_dir() and "." in p.name, moment):
             remove_tree(folder, path.name, idmap=idmap)
-    for path in _older(store.root / "tmp", lambda p: p.name.startswith("image-"), moment):
-        path.unlink(missing_ok=True)
+    for path in _older(store.root / "tmp", lambda _: True, moment):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _older(folder: Path, wanted: Callable[[Path], bool], moment: float) -> Iterator[Path]:
