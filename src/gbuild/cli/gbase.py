@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli import _backends
+from gbuild.cli._boundary import Session, backend_options, run, shared_options
+
+if TYPE_CHECKING:
+    from gbuild.image.prune import StoredImage
+    from gbuild.target.backend import Prepared
 
 _DAY = 86400
+_SHORTEST = 6
+"""Digits of a digest that are enough to name an image."""
+
+_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 
 @click.group(name="gbase")
@@ -14,29 +26,74 @@ def gbase() -> None:
     """Look after the images that builds run on (gbuild makes them from locks by itself)."""
 
 
+@gbase.command()
+@click.argument("descriptor", type=_FILE, required=False)
+@click.option("--distro", help="debian or ubuntu [default: the one that has the suite].")
+@click.option("--suite", help="Which suite [default: all of the descriptor's].")
+@click.option("--arch", help="Which architecture [default: all of the descriptor's].")
+@click.option("--offline", is_flag=True, help="Use nothing but the store.")
+@backend_options
+@shared_options()
+def make(
+    session: Session,
+    descriptor: Path | None,
+    *,
+    distro: str | None,
+    suite: str | None,
+    arch: str | None,
+    offline: bool,
+) -> None:
+    """Make the images of DESCRIPTOR, or of a bare suite, and prepare them for the backend.
+
+    Without DESCRIPTOR, --suite and --arch say what to make. gbuild does this by itself.
+    """
+    from gbuild.engine import bases
+    from gbuild.errors import UsageFailure
+    from gbuild.ui.escape import terminal
+
+    parts = session.make_parts()
+    workspace = session.workspace
+    if descriptor is None:
+        if suite is None or arch is None:
+            raise UsageFailure("without a descriptor, --suite and --arch say what to make")
+        made = [
+            bases.bare_base(
+                parts, workspace, distro=distro, suite=suite, arch=arch, offline=offline
+            )
+        ]
+    else:
+        if distro is not None:
+            raise UsageFailure("the descriptor says its distribution: leave --distro away")
+        made = [
+            *bases.bases_of(descriptor, parts, workspace, suite=suite, arch=arch, offline=offline)
+        ]
+    for image in made:
+        session.say(
+            terminal(
+                f"{image.environment.label} {image.sha256[:16]}: ready for {session.chosen_backend}"
+            )
+        )
+    session.answer(
+        {
+            "backend": session.chosen_backend,
+            "made": [
+                {"key": one.key, "label": one.environment.label, "sha256": one.sha256}
+                for one in made
+            ],
+        }
+    )
+
+
 @gbase.command(name="list")
+@backend_options
 @shared_options(workspace=False)
 def list_images(session: Session) -> None:
-    """List the images in the store, least recently used first."""
-    import time
-
+    """List the images in the store, least recently used first, and who has them prepared."""
     from gbuild.image.prune import images
-    from gbuild.ui.table import plain
 
     found = images(session.store)
-    rows = [
-        (
-            one.label,
-            one.sha256[:16],
-            str(one.recipe),
-            f"{one.size / 1e6:.0f} MB",
-            time.strftime("%Y-%m-%d %H:%M", time.localtime(one.used)),
-            "yes" if one.maps else "no",
-        )
-        for one in found
-    ]
-    headers = ("environment", "image sha256", "recipe", "tar", "last used", "unpacked")
-    session.say(plain(headers, rows) if rows else "no images in the store")
+    shapes, silent = _prepared(session)
+    _show(session, found, shapes)
     session.answer(
         {
             "images": [
@@ -50,9 +107,138 @@ def list_images(session: Session) -> None:
                     "maps": list(one.maps),
                 }
                 for one in found
-            ]
+            ],
+            "prepared": [
+                {"backend": name, "key": p.key, "label": p.label, "place": p.place, "used": p.used}
+                for name, p in shapes
+            ],
+            "silent": silent,
         }
     )
+
+
+def _show(
+    session: Session, found: tuple[StoredImage, ...], shapes: list[tuple[str, Prepared]]
+) -> None:
+    import time
+
+    from gbuild.ui.table import plain
+
+    known = {one.key for one in found}
+    rows = [
+        (
+            one.label,
+            one.sha256[:16],
+            str(one.recipe),
+            f"{one.size / 1e6:.0f} MB",
+            time.strftime("%Y-%m-%d %H:%M", time.localtime(one.used)),
+            " ".join(name for name, shape in shapes if shape.key == one.key) or "-",
+        )
+        for one in found
+    ]
+    rows += [
+        (shape.label, f"key {shape.key[:12]}", "-", "gone", "-", name)
+        for name, shape in shapes
+        if shape.key not in known
+    ]
+    headers = ("environment", "image sha256", "recipe", "tar", "last used", "prepared for")
+    session.say(plain(headers, rows) if rows else "no images in the store")
+
+
+def _prepared(session: Session) -> tuple[list[tuple[str, Prepared]], dict[str, str]]:
+    """Return what every backend has prepared, and which could not be asked and why."""
+    from gbuild.errors import GbuildError
+
+    shapes: list[tuple[str, Prepared]] = []
+    silent: dict[str, str] = {}
+    for name, answer in _backends.ask(session, lambda backend: backend.prepared()):
+        if isinstance(answer, GbuildError):
+            silent[name] = answer.brief
+        else:
+            shapes += [(name, one) for one in answer]
+    return shapes, silent
+
+
+@gbase.command()
+@click.argument("names", nargs=-1, required=True, metavar="IMAGE...")
+@backend_options
+@shared_options(workspace=False)
+def remove(session: Session, names: tuple[str, ...]) -> int:
+    """Remove images: the environment's name, or the beginning of a sha256 or key.
+
+    With --backend only what that backend has made of them goes.
+    """
+    shapes, _ = _prepared(session)
+    keys = [key for name in names for key in _matching(session, name, shapes)]
+    failed = _discard(session, [one for one in shapes if one[1].key in keys])
+    if not session.backend_name:
+        failed += _remove_images(session, keys)
+    session.answer({"removed": [key for key in keys if key not in failed]})
+    return 3 if failed else 0
+
+
+def _matching(session: Session, name: str, shapes: list[tuple[str, Prepared]]) -> list[str]:
+    """Return the keys of the images that a person means.
+
+    Raises:
+        UsageFailure: there is none.
+    """
+    from gbuild.errors import UsageFailure
+    from gbuild.image.prune import images
+
+    found = {
+        one.key
+        for one in images(session.store)
+        if name == one.label or (len(name) >= _SHORTEST and _begins(name, one.key, one.sha256))
+    }
+    found |= {
+        one.key
+        for _, one in shapes
+        if name == one.label or (len(name) >= _SHORTEST and one.key.startswith(name))
+    }
+    if not found:
+        raise UsageFailure(f"there is no image {name!r}", hint="gbase list")
+    return sorted(found)
+
+
+def _begins(name: str, *texts: str) -> bool:
+    return any(text.startswith(name) for text in texts)
+
+
+def _discard(session: Session, shapes: list[tuple[str, Prepared]]) -> list[str]:
+    """Remove what backends have made of images; return the keys of those that stay."""
+    from gbuild.errors import GbuildError
+    from gbuild.model.event import Event
+    from gbuild.ui.escape import terminal
+
+    stay: list[str] = []
+    for name, shape in shapes:
+        try:
+            if session.make_backend(name).discard(shape.key):
+                session.say(terminal(f"removed {shape.label} from {name}: {shape.place}"))
+        except GbuildError as error:
+            stay.append(shape.key)
+            text = f"the image of {shape.label} stays on {name}: {error.brief}"
+            session.sink(Event("warning", text))
+    return stay
+
+
+def _remove_images(session: Session, keys: list[str]) -> list[str]:
+    from gbuild.host.idmap import current
+    from gbuild.image.prune import remove as remove_images
+
+    idmap = current(session.environment)
+    gone = remove_images(session.store, keys, idmap=idmap, sink=session.sink)
+    _say_removed(session, gone)
+    there = {one.key for one in gone}
+    from gbuild.image.prune import images
+
+    return [one.key for one in images(session.store) if one.key in keys and one.key not in there]
+
+
+def _say_removed(session: Session, gone: tuple[StoredImage, ...]) -> None:
+    for one in gone:
+        session.say(f"removed {one.label} {one.sha256[:16]}, {one.size / 1e6:.0f} MB")
 
 
 @gbase.command()
@@ -64,22 +250,35 @@ def list_images(session: Session) -> None:
     help="Remove images not used for this many days [default: 30].",
 )
 @click.option("--all", "everything", is_flag=True, help="Remove every image not in use.")
+@backend_options
 @shared_options(workspace=False)
 def prune(session: Session, older_than: float, everything: bool) -> None:
-    """Remove images that were not used for a while; they are made again when needed."""
-    from gbuild.host.idmap import current
-    from gbuild.image.prune import prune as remove
+    """Remove images that were not used for a while, on every backend.
 
-    gone = remove(
-        session.store,
-        idmap=current(session.environment),
-        sink=session.sink,
-        unused_for=0 if everything else older_than * _DAY,
-    )
-    for one in gone:
-        session.say(f"removed {one.label} {one.sha256[:16]}, {one.size / 1e6:.0f} MB")
+    They are made again when needed. With --backend only what that backend has prepared goes.
+    """
+    import time
+
+    unused_for = 0 if everything else older_than * _DAY
+    shapes, silent = _prepared(session)
+    moment = time.time() - unused_for
+    old = [(name, one) for name, one in shapes if one.used <= moment]
+    stay = _discard(session, old)
+    gone = {one.key for _, one in old if one.key not in stay}
+    if not session.backend_name:
+        from gbuild.host.idmap import current
+        from gbuild.image.prune import prune as remove_old
+
+        removed = remove_old(
+            session.store,
+            idmap=current(session.environment),
+            sink=session.sink,
+            unused_for=unused_for,
+        )
+        _say_removed(session, removed)
+        gone |= {one.key for one in removed}
     session.say(f"{len(gone)} images removed")
-    session.answer({"removed": [one.key for one in gone]})
+    session.answer({"removed": sorted(gone), "silent": silent})
 
 
 @gbase.command()

@@ -34,7 +34,7 @@ def gtarget() -> None:
 
 
 @gtarget.command()
-@click.argument("descriptor", type=_FILE)
+@click.argument("descriptor", type=_FILE, required=False)
 @click.option("--suite", help="Which of the descriptor's suites [default: its only one].")
 @click.option("--arch", help="Which of its architectures [default: its only one].")
 @click.option("--name", help="The target's name [default: NAME-SUITE-ARCH].")
@@ -50,7 +50,7 @@ def gtarget() -> None:
 @shared_options()
 def start(
     session: Session,
-    descriptor: Path,
+    descriptor: Path | None,
     *,
     suite: str | None,
     arch: str | None,
@@ -62,7 +62,10 @@ def start(
     scratch: str,
     offline: bool,
 ) -> None:
-    """Start a target from one environment of DESCRIPTOR; it lives until `gtarget stop`."""
+    """Start a target from one environment of DESCRIPTOR; it lives until `gtarget stop`.
+
+    Without DESCRIPTOR it has the packages of the base alone.
+    """
     from gbuild.engine.targets import start_target
     from gbuild.target.backend import Limits
 

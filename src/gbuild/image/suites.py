@@ -103,6 +103,19 @@ def known_suites(distro: str) -> tuple[str, ...]:
     )
 
 
+def distribution_of(suite: str) -> str:
+    """Return the distribution that has a suite of that name.
+
+    Raises:
+        UsageFailure: none has.
+    """
+    found = [distro for distro in ("debian", "ubuntu") if suite in known_suites(distro)]
+    if not found:
+        known = ", ".join((*_DEBIAN, *_UBUNTU))
+        raise UsageFailure(f"unknown suite: {suite}", details=(f"known: {known}",))
+    return found[0]
+
+
 def _debian(name: str) -> Suite:
     archived = name in _DEBIAN_ARCHIVED
     age = None if archived else MONTH

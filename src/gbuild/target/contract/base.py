@@ -71,7 +71,7 @@ class Contract:
     @classmethod
     def environment(cls) -> Mapping[str, str]:
         """The person's environment, with something in it that no target may see."""
-        return {**os.environ, "GBUILD_CANARY": CANARY, "SSH_AUTH_SOCK": f"/{CANARY}"}
+        return {**os.environ, "CONTRACT_CANARY": CANARY, "SSH_AUTH_SOCK": f"/{CANARY}"}
 
     @pytest.fixture(scope="class")
     @classmethod
