@@ -1,0 +1,126 @@
+"""Where the daemon is and how we prove who we are: from options and environment, no connection."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gbuild.errors import MissingTool, UsageFailure
+
+_SOCKETS = (
+    "/var/lib/lxd/unix.socket",
+    "/var/snap/lxd/common/lxd/unix.socket",
+    "/run/incus/unix.socket",
+    "/var/lib/incus/unix.socket",
+)
+_PORT = 8443
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A daemon: the path of its unix socket, or ``https://host:port`` with certificates.
+
+    ``pin`` is the sha256 of the server's certificate (DER), as ``lxc info`` shows it.
+    """
+
+    endpoint: str
+    cert: str = ""
+    key: str = ""
+    pin: str = ""
+    project: str = ""
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is reached over the network."""
+        return self.endpoint.startswith("https://")
+
+    @property
+    def host_port(self) -> tuple[str, int]:
+        """Host and port of an https endpoint."""
+        host, colon, port = self.endpoint.removeprefix("https://").rpartition(":")
+        return (host.strip("[]"), int(port)) if colon else (port, _PORT)
+
+
+def find(options: Mapping[str, str], environment: Mapping[str, str]) -> Address:
+    """Return the daemon that the options name, or the one of this host.
+
+    Raises:
+        UsageFailure: an option that cannot be.
+        MissingTool: none is named and this host has none.
+    """
+    project = options.get("project", "")
+    endpoint = options.get("endpoint", "").rstrip("/")
+    if endpoint.startswith("https://"):
+        return _remote(endpoint, options, environment, project)
+    if endpoint and not endpoint.startswith("/"):
+        raise UsageFailure(
+            f"not an endpoint: {endpoint!r}",
+            hint="endpoint=/path/to/unix.socket or endpoint=https://host:8443",
+        )
+    return Address(endpoint=endpoint or _local(environment), project=project)
+
+
+def _local(environment: Mapping[str, str]) -> str:
+    """Return the socket of this host's daemon: LXD's and Incus's own variables go first."""
+    chosen = [f"{environment[v]}/unix.socket" for v in ("LXD_DIR", "INCUS_DIR") if v in environment]
+    if "INCUS_SOCKET" in environment:
+        chosen.append(environment["INCUS_SOCKET"])
+    for path in (*chosen, *_SOCKETS):
+        if chosen or os.path.exists(path):
+            return path
+    raise MissingTool(
+        "no LXD or Incus daemon was found on this host",
+        details=tuple(f"no socket {path}" for path in _SOCKETS),
+        hint="sudo apt-get install lxd && sudo lxd init, or --backend-option endpoint=https://...",
+    )
+
+
+def _remote(
+    endpoint: str, options: Mapping[str, str], environment: Mapping[str, str], project: str
+) -> Address:
+    if not re.fullmatch(r"https://(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?", endpoint):
+        raise UsageFailure(f"not an endpoint: {endpoint!r}", hint="endpoint=https://host:8443")
+    home = environment.get("HOME", "/")
+    folders = [f"{home}/.config/{name}" for name in ("lxc", "incus")]
+    folder = next((f for f in folders if os.path.exists(f"{f}/client.crt")), folders[0])
+    return Address(
+        endpoint=endpoint if re.search(r":[0-9]+\Z", endpoint) else f"{endpoint}:{_PORT}",
+        cert=_file("cert", options.get("cert", f"{folder}/client.crt")),
+        key=_file("key", options.get("key", f"{folder}/client.key")),
+        pin=_pin(options.get("pin", "")),
+        project=project,
+    )
+
+
+def _file(option: str, path: str) -> str:
+    if not os.access(path, os.R_OK):
+        raise UsageFailure(
+            f"the client's {option} cannot be read: {path}",
+            hint=f"--backend-option {option}=FILE (lxc remote generate-certificate makes one)",
+        )
+    return os.path.abspath(path)
+
+
+def _pin(given: str) -> str:
+    """Return the sha256 of the server's certificate, given as such or as a file that holds it."""
+    plain = given.lower().replace(":", "")
+    if _SHA256.match(plain):
+        return plain
+    if not given:
+        raise UsageFailure(
+            "no certificate is pinned for the server",
+            hint="--backend-option pin=SHA256 (certificate_fingerprint of `lxc info` there)",
+        )
+    try:
+        der = ssl.PEM_cert_to_DER_cert(Path(given).read_text(encoding="ascii"))
+    except (OSError, ValueError) as error:
+        raise UsageFailure(
+            f"neither a sha256 nor a certificate's file: {given}", details=(str(error),)
+        ) from error
+    return hashlib.sha256(der).hexdigest()

@@ -1,0 +1,157 @@
+"""Targets as unprivileged containers of an LXD or Incus server, over its own interface alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from gbuild.backends.lxd import address, images, instance
+from gbuild.backends.lxd.daemon import Daemon
+from gbuild.backends.lxd.machine import LxdMachine, remove, running
+from gbuild.backends.lxd.probe import findings
+from gbuild.backends.lxd.start import Starter
+from gbuild.errors import Busy, GbuildError, UsageFailure
+from gbuild.host.store import Store
+from gbuild.model.event import Event, Sink
+from gbuild.model.image import Image
+from gbuild.target.backend import Backend, Finding, Machine, Prepared, TargetInfo, TargetSpec
+from gbuild.target.registry import Entry, Registry
+
+NAME = "lxd"
+
+
+class LxdBackend(Backend):
+    """Containers of LXD or Incus: on this host, on another one, or in a cluster."""
+
+    name = NAME
+    summary = "containers of an LXD or Incus daemon, here, remote or clustered"
+    needs = "a daemon (LXD or Incus)"
+    settings: ClassVar[Mapping[str, str]] = {
+        "endpoint": "path of the unix socket, or https://host:8443 (default: this host's daemon)",
+        "cert": "our certificate for https (default: ~/.config/lxc/client.crt)",
+        "key": "its key (default: ~/.config/lxc/client.key)",
+        "pin": "sha256 of the server's certificate, or a file that holds it; https needs it",
+        "project": "project of the server (default: its default project)",
+        "target": "member of a cluster that is to run targets (default: the cluster chooses)",
+        "pool": "storage pool (default: that of the profile, or the only one)",
+        "network": "managed bridge for targets with a network (default: as for pool)",
+        "profile": "profile that names pool and network (default: default); nothing else is used",
+    }
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        environment: Mapping[str, str],
+        sink: Sink,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(store=store, environment=environment, sink=sink, options=options)
+        self._registry = Registry(store, NAME, alive=self._entry_alive)
+        self._daemons: dict[tuple[str, ...], Daemon] = {}
+        self._checked: set[str] = set()
+
+    def probe(self) -> tuple[Finding, ...]:
+        """Connect, and look at what the server has."""
+        return findings(self._daemon, self.options)
+
+    def prepare(self, image: Image) -> None:
+        """Import the image into the server."""
+        images.ensure(self._daemon(), image, self.store, self.sink)
+
+    def prepared(self) -> tuple[Prepared, ...]:
+        """List the images that the server has for this store."""
+        return images.listed(self._daemon(), images.store_id(self.store))
+
+    def discard(self, key: str) -> bool:
+        """Remove an image from the server unless another store uses it too."""
+        for entry in self._registry.entries():
+            if entry.held.get("image") == [key] and self._registry.alive(entry):
+                raise Busy(f"the target {entry.name} uses the image")
+        return images.discard(self._daemon(), key, images.store_id(self.store))
+
+    def start(self, spec: TargetSpec) -> Machine:
+        """Start a target that ends with this process: then its set-up program ends it."""
+        return self._launch(spec, detached=False)[0]
+
+    def detach(self, spec: TargetSpec) -> TargetInfo:
+        """Start a target that runs until it is stopped.
+
+        Raises:
+            UsageFailure: a target of that name runs already.
+        """
+        if any(e.name == spec.name and e.detached for e in self._registry.entries()):
+            taken = [e for e in self._registry.entries() if e.name == spec.name and e.detached]
+            if any(self._registry.alive(e) for e in taken):
+                raise UsageFailure(f"a target called {spec.name} runs already", hint="gtarget list")
+        _, entry = self._launch(spec, detached=True)
+        return entry.info(NAME, alive=True)
+
+    def attach(self, name: str) -> Machine:
+        """Reach a detached target."""
+        entry = self._registry.detached(name)
+        return LxdMachine(
+            entry, self._daemon_of(entry), forget=lambda: self._registry.remove(entry.id)
+        )
+
+    def targets(self) -> tuple[TargetInfo, ...]:
+        """List what this store's registry knows; asks the servers that run them."""
+        return self._registry.infos()
+
+    def prune(self) -> tuple[str, ...]:
+        """Remove what dead targets left on their servers, found by entry and by label."""
+        removed = []
+        for entry in self._registry.entries():
+            if not self._registry.alive(entry):
+                remove(self._daemon_of(entry), entry.held["instance"][0])
+                self._registry.remove(entry.id)
+                removed.append(f"target {entry.name}")
+        return (*removed, *self._strays())
+
+    def _strays(self) -> tuple[str, ...]:
+        """Remove instances with our label that no entry knows."""
+        try:
+            daemon = self._daemon()
+        except GbuildError:
+            return ()  # no server here: nothing of ours on it
+        mine = images.store_id(self.store)
+        every = daemon.get("instances", recursion=1, doing="list instances")
+        labelled = [one for one in every if one.get("config", {}).get(instance.STORE) == mine]
+        known = {entry.id for entry in self._registry.entries()}
+        strays = [one for one in labelled if one["config"].get(instance.ID) not in known]
+        return tuple(
+            f"instance {one['name']}" for one in strays if remove(daemon, str(one["name"]))
+        )
+
+    def _launch(self, spec: TargetSpec, *, detached: bool) -> tuple[LxdMachine, Entry]:
+        daemon = self._daemon()
+        image = images.ensure(daemon, spec.image, self.store, self.sink)
+        starter = Starter(
+            daemon=daemon, store=self.store, registry=self._registry, options=self.options
+        )
+        check = "list" if spec.image.key in self._checked else "full"
+        machine, entry, shape = starter.start(spec, image, detached=detached, check=check)
+        self._checked.add(spec.image.key)
+        if missing := instance.gaps(spec, shape):
+            text = f"limits that this server cannot hold for the target: {'; '.join(missing)}"
+            self.sink(Event("warning", text))
+        return machine, entry
+
+    def _daemon(self, options: Mapping[str, str] | None = None) -> Daemon:
+        where = address.find(self.options if options is None else options, self.environment)
+        key = (where.endpoint, where.cert, where.pin, where.project)
+        if key not in self._daemons:
+            self._daemons[key] = Daemon(where)
+        return self._daemons[key]
+
+    def _daemon_of(self, entry: Entry) -> Daemon:
+        """Return the server of a target, which may be another than the one chosen now."""
+        pairs = (word.partition("=") for word in entry.held.get("options", ()))
+        options = {name: value for name, _, value in pairs}
+        endpoint, project = entry.held["server"]
+        return self._daemon({**options, "endpoint": endpoint, "project": project})
+
+    def _entry_alive(self, entry: Entry) -> bool:
+        if not entry.detached:
+            return entry.alive()
+        return running(self._daemon_of(entry), entry.held["instance"][0])

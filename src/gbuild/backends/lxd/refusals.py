@@ -1,0 +1,27 @@
+"""What LXD and Incus say when they refuse, and what helps."""
+
+from __future__ import annotations
+
+_HINTS = (
+    ("no space left", "free space in the storage pool, or choose another: --backend-option pool="),
+    ("disk quota exceeded", "free space in the storage pool, or give the target more (--disk)"),
+    ("not enough space", "free space in the storage pool, or choose another pool"),
+    ("lowlevel", "the project must allow it: restricted.containers.lowlevel=allow"),
+    ("restricted", "the project's restrictions forbid it: lxc project show"),
+    ("is offline", "lxc cluster list; choose another member: --backend-option target=MEMBER"),
+    ("appear to be offline", "lxc cluster list"),
+    ("no cluster member called", "lxc cluster list"),
+    ("cluster member not found", "lxc cluster list"),
+    ("image not found", "run the same command again: the image is imported anew"),
+    ("storage pool not found", "lxc storage list; --backend-option pool=NAME"),
+    ("network not found", "lxc network list; --backend-option network=NAME"),
+    ("not supported on this server", "use another member of the cluster, or another server"),
+    ("architecture", "use a server of the image's architecture: --backend-option endpoint=..."),
+    ("user isn't allowed", "lxc config trust list: the certificate may be restricted"),
+)
+
+
+def hint_for(said: str) -> str | None:
+    """Return what a person can do about a refusal, if it is a known one."""
+    low = said.lower()
+    return next((hint for text, hint in _HINTS if text in low), None)

@@ -1,0 +1,217 @@
+"""Making one target: an instance from the image's fingerprint, checked and set up inside."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gbuild.backends.lxd import images, inside, instance, place
+from gbuild.backends.lxd.daemon import Daemon
+from gbuild.backends.lxd.execute import Program
+from gbuild.backends.lxd.machine import LxdMachine, remove
+from gbuild.errors import BackendFailure
+from gbuild.host.memory import meminfo
+from gbuild.host.store import Store
+from gbuild.image.unified import Unified
+from gbuild.model.names import target_name
+from gbuild.target.backend import TargetSpec
+from gbuild.target.guest import Guest, archive, new_key
+from gbuild.target.registry import Entry, Registry, born, new_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Starter:
+    """Starts targets on one server."""
+
+    daemon: Daemon
+    store: Store
+    registry: Registry
+    options: Mapping[str, str]
+
+    def start(
+        self, spec: TargetSpec, image: Unified, *, detached: bool, check: str
+    ) -> tuple[LxdMachine, Entry, instance.Shape]:
+        """Start a target; whatever goes wrong, nothing of it is left."""
+        shape = self._shape(spec, image)
+        name = instance.instance_name(spec.name)
+        guest = _guest(spec, shape)
+        entry = self._entry(spec, name, guest, shape, detached=detached)
+        with ExitStack() as undo:
+            self.registry.add(entry)
+            undo.callback(self.registry.remove, entry.id)
+            undo.callback(remove, self.daemon, name)
+            self._create(spec, entry, name, image, shape)
+            doing = f"start {spec.name}"
+            order = {"action": "start", "timeout": 60}
+            self.daemon.ask("put", ("instances", name, "state"), doing=doing, json=order)
+            lifeline, read = self._complete(name, guest, image, detached=detached, check=check)
+            if not spec.network and read.interfaces != {"lo"}:
+                raise BackendFailure(f"{spec.name} was given a network that nobody asked for")
+            entry = replace(entry, facts={**entry.facts, **self._read(spec, name, image, read)})
+            self.registry.add(entry)
+            undo.pop_all()
+            machine = LxdMachine(
+                entry,
+                self.daemon,
+                forget=lambda: self.registry.remove(entry.id),
+                lifeline=lifeline,
+            )
+            return machine, entry, shape
+
+    def _shape(self, spec: TargetSpec, image: Unified) -> instance.Shape:
+        nic = None
+        if spec.network:
+            nic = place.nic(self.daemon, place.network(self.daemon, self.options))
+        return instance.Shape(
+            flavour=self.daemon.flavour,
+            pool=place.pool(self.daemon, self.options),
+            image_size=image.size,
+            scratch=spec.limits.disk or self._half_of_memory(),
+            nic=nic,
+        )
+
+    def _half_of_memory(self) -> int:
+        if not self.daemon.address.remote:
+            return meminfo()["MemTotal"] // 2
+        found = self.daemon.get("resources", doing="look at its memory")
+        return int(found["memory"]["total"]) // 2
+
+    def _create(
+        self, spec: TargetSpec, entry: Entry, name: str, image: Unified, shape: instance.Shape
+    ) -> None:
+        source = {"type": "image", "fingerprint": image.fingerprint}
+        config = instance.configuration(spec, shape)
+        config |= instance.labels(images.store_id(self.store), entry.id, spec.name)
+        target = self.options.get("target")
+        self.daemon.ask(
+            "post",
+            ("instances",),
+            doing=f"make an instance for {spec.name}",
+            params={"target": target} if target else None,
+            json=instance.body(name, source, config, instance.devices(spec, shape)),
+        )
+
+    def _complete(
+        self, name: str, guest: Guest, image: Unified, *, detached: bool, check: str
+    ) -> tuple[Program | None, _Read]:
+        """Run the set-up in the instance; return it if it stays, and what was read."""
+        data = archive(guest)
+        command = inside.setup(check=check, archive=len(data), stay=not detached)
+        program = Program(self.daemon, name, command)
+        try:
+            program.stdin.send(data)
+            read = _Read.of(program.wait_for(inside.READY))
+            _compare(name, image, read, check)
+        except BaseException:
+            program.shut()
+            program.close()
+            raise
+        if detached:
+            program.shut()
+            program.close()
+            return None, read
+        return program, read
+
+    def _entry(
+        self, spec: TargetSpec, name: str, guest: Guest, shape: instance.Shape, *, detached: bool
+    ) -> Entry:
+        options = [f"{key}={value}" for key, value in sorted(self.options.items())]
+        return Entry(
+            id=new_id(target_name(spec.name, where="the target's name")),
+            name=spec.name,
+            pid=os.getpid(),
+            born=born(os.getpid()),
+            started=time.time(),
+            detached=detached,
+            user=spec.user,
+            host_key=guest.host.public,
+            client_key=guest.client.private,
+            facts=instance.facts(spec, shape),
+            held={
+                "instance": [name],
+                "image": [spec.image.key],
+                "server": [self.daemon.address.endpoint, self.daemon.address.project],
+                "options": options,
+            },
+        )
+
+    def _read(self, spec: TargetSpec, name: str, image: Unified, read: _Read) -> dict[str, str]:
+        """Return the facts that only the running instance knows."""
+        found = self.daemon.get("instances", name, doing=f"look at {name}")
+        config = found.get("config") or {}
+        base = config.get("volatile.base_image", "")
+        if base != image.fingerprint:
+            raise BackendFailure(
+                f"{name} was made from another image",
+                details=(f"asked for {image.fingerprint}", f"made from {base}"),
+            )
+        return {
+            "server": f"{self.daemon.flavour} {self.daemon.version}",
+            "users": _users(config),
+            "open_files": _files(spec, read),
+            "image": base,
+            "image_tree": read.tree,
+            **({"member": str(found["location"])} if self.daemon.clustered else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    """What the set-up said: the tree's digest, and the network interfaces there are."""
+
+    tree: str
+    files: str
+    interfaces: frozenset[str]
+
+    @classmethod
+    def of(cls, said: bytes) -> _Read:
+        lines = said.decode(errors="replace").splitlines()
+        words = dict(line.split()[:2] for line in lines if line.startswith(("tree ", "files ")))
+        names = [line.partition(":")[0].strip() for line in lines if ":" in line]
+        return cls(
+            tree=words.get("tree", ""), files=words.get("files", ""), interfaces=frozenset(names)
+        )
+
+
+def _files(spec: TargetSpec, read: _Read) -> str:
+    """Return how many files a process may open: what was asked for, or what the server may."""
+    wished = spec.limits.open_files
+    if wished is None or not read.files.isdecimal():
+        return read.files
+    return str(min(wished, int(read.files)))
+
+
+def _compare(name: str, image: Unified, read: _Read, check: str) -> None:
+    expected = {"list": image.listing, "full": image.tree}[check]
+    if read.tree != expected:
+        raise BackendFailure(
+            f"what {name} was made from is not the image that was imported",
+            details=(f"expected {expected}", f"read     {read.tree}"),
+            hint="gbase prune --all --backend lxd, then build again",
+        )
+
+
+def _guest(spec: TargetSpec, shape: instance.Shape) -> Guest:
+    return Guest(
+        user=spec.user,
+        host=new_key(),
+        client=new_key(),
+        hostname=spec.hostname,
+        sudo=spec.sudo,
+        resolver="" if shape.nic is None else f"nameserver {shape.nic.gateway}\n",
+    )
+
+
+def _users(config: Mapping[str, Any]) -> str:
+    """Return the first user of the map and how many there are."""
+    for key in ("volatile.idmap.current", "volatile.idmap.next"):
+        for one in json.loads(config.get(key) or "[]"):
+            if one.get("Isuid", one.get("IsUID")):
+                first = one.get("Hostid", one.get("HostID"))
+                return f"{first}+{one.get('Maprange', one.get('MapRange'))}"
+    return "unknown"
