@@ -61,6 +61,11 @@ def glock() -> None:
     help="Leave a suite out, such as bookworm-security:i386 while its mirror is broken.",
 )
 @click.option(
+    "--boot",
+    is_flag=True,
+    help="Also pin what virtual machines boot from: a kernel, a static busybox.",
+)
+@click.option(
     "--image/--no-image",
     default=True,
     help="Also make the images and record their hashes [default: yes].",
@@ -72,6 +77,7 @@ def resolve(
     output: Path | None,
     allow_older: bool,
     without: tuple[str, ...],
+    boot: bool,
     image: bool,
 ) -> None:
     """Resolve DESCRIPTOR's packages and write its lock, proof and image hashes."""
@@ -91,6 +97,7 @@ def resolve(
         previous=previous,
         allow_older=allow_older,
         without=without,
+        boot=boot,
     )
     write(path, lock, proof)
     if image:

@@ -129,12 +129,14 @@ def _check(environment: Environment, fields: dict[str, Value]) -> None:
     distinct(zip(keys, archives, strict=True), "archive")
     known = {archive.name for archive in environment.archives}
     arches = {environment.arch, "all", *environment.foreign}
-    for part, packages in (("packages", environment.packages), ("boot", environment.boot)):
+    machine = {environment.boot_architecture or environment.arch, "all"}
+    parts = (("packages", environment.packages, arches), ("boot", environment.boot, machine))
+    for part, packages, allowed in parts:
         items = fields[part].list()
         keys = (f"{package.name}:{package.arch}" for package in packages)
         distinct(zip(keys, items, strict=True), "package")
         for package, item in zip(packages, items, strict=True):
             if package.archive not in known:
                 item.refuse(f"its archive {names.shown(package.archive)} is not in archives")
-            if package.arch not in arches:
+            if package.arch not in allowed:
                 item.refuse(f"architecture {names.shown(package.arch)} is neither own nor foreign")

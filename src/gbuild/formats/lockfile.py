@@ -40,8 +40,12 @@ def write_lock(lock: Lock) -> bytes:
 
 
 def environment_digest(environment: Environment) -> str:
-    """Return the sha256 (hex) of one environment's canonical form."""
-    return hashlib.sha256(_environment_text(environment, 0).encode()).hexdigest()
+    """Return the sha256 (hex) of one environment's canonical form with an empty ``boot``.
+
+    What a virtual machine boots from does not change the image.
+    """
+    bare = replace(environment, boot=())
+    return hashlib.sha256(_environment_text(bare, 0).encode()).hexdigest()
 
 
 def lock_digest(lock: Lock) -> str:

@@ -141,6 +141,8 @@ def _record(environment: Environment, sources: Sequence[Origin], store: Store) -
         keys.update(
             hashlib.sha256(one.keys.ring).digest() + f"{only} {one.keys.expired}\n".encode()
         )
+    for package in environment.boot:  # no part of the digest, yet in doubt like all others
+        keys.update(f"{package}\n".encode())
     name = f"{environment_digest(environment)}-{keys.hexdigest()[:16]}"
     return store.root / "proved" / name
 
@@ -197,7 +199,9 @@ class _Check:
                 f"the lock of {self.locked.label} misstates {archive.name} {archive.suite}",
                 details=(f"locked: {archive}", f"signed: {believed}"),
             )
-        indexes = index_files(archive, release, (self.locked.arch, *self.locked.foreign))
+        machine = {one.arch for one in self.locked.boot} - {"all"}
+        wanted = dict.fromkeys((self.locked.arch, *self.locked.foreign, *sorted(machine)))
+        indexes = index_files(archive, release, tuple(wanted))
         self._fetch(archive, origin, indexes)
         every = (*self.locked.packages, *self.locked.boot)
         paths = frozenset(p.path for p in every if p.archive == archive.name)

@@ -126,7 +126,7 @@ def download(
         Unavailable: names every package that can be had nowhere.
     """
     places = _places(environment.archives, os_environment, repositories)
-    wanted = [_wanted(package, places) for package in (*environment.packages, *environment.boot)]
+    wanted = [_wanted(package, places) for package in environment.packages]
     try:
         fetch_all(
             store,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gbuild.errors import Untrusted, UsageFailure
@@ -19,7 +21,15 @@ from gbuild.image.proof import Proof, remember
 from gbuild.image.suites import suite
 from gbuild.model.descriptor import Descriptor, machine_architecture
 from gbuild.model.event import Event, Sink
-from gbuild.model.lock import Environment, Lock, Package
+from gbuild.model.lock import BOOT_ARCHITECTURES, Environment, Lock, Package
+
+_KERNELS = {
+    "debian": ("linux-image-cloud-amd64", "linux-image-amd64"),
+    "ubuntu": ("linux-image-virtual", "linux-image-generic"),
+}
+"""Packages that depend on the newest kernel, the smallest first."""
+
+_BOOT = re.compile(r"linux-(?:image|modules)-[0-9].*|busybox-static")
 
 
 def request(descriptor: Descriptor, name: str, arch: str) -> tuple[str, ...]:
@@ -100,6 +110,7 @@ def lock_descriptor(
     previous: Lock | None = None,
     allow_older: bool = False,
     without: Collection[str] = (),
+    boot: bool = False,
     now: float | None = None,
 ) -> tuple[Lock, Proof]:
     """Resolve every environment of a descriptor against the archives as they are now.
@@ -115,6 +126,7 @@ def lock_descriptor(
         allow_older: accept archives that are older, frozen or past their Valid-Until.
         without: suites to leave out though the distribution has them (``bookworm-security``, or
             ``bookworm-security:i386`` for one architecture); the lock shows their absence.
+        boot: also pin what virtual machines boot from; what had it in ``previous`` keeps having it.
         now: seconds since the epoch.
 
     Raises:
@@ -131,10 +143,14 @@ def lock_descriptor(
         every = origins(descriptor, name, arch, folder=folder, environment=environment)
         fresh = Freshness(now=moment, floors=_floors(previous), allow_older=allow_older)
         foreign = foreign_architectures(descriptor, arch)
+        machine = _machine(previous, name, arch, wanted=boot)
+        wanted = tuple(dict.fromkeys((arch, *foreign, *machine)))
         states = _states(
-            _chosen(every, name, arch, without), (arch, *foreign), store, fresh, environment, sink
+            _chosen(every, name, arch, without), wanted, store, fresh, environment, sink
         )
         made.append(_environment(descriptor, name, arch, states, store))
+        for one in machine:
+            made[-1] = replace(made[-1], boot=_boot(states, one, descriptor.distro, store))
         remember(made[-1], every, store)  # every package was just found in the signed indexes
         for state in states:
             digest = state.archive.sha256
@@ -170,6 +186,39 @@ def _chosen(
         for one in every
         if not {one.pocket.suite, f"{one.pocket.suite}:{arch}"}.intersection(without)
     )
+
+
+def _machine(previous: Lock | None, name: str, arch: str, *, wanted: bool) -> tuple[str, ...]:
+    """Return the architecture that virtual machines of an environment boot, if it is to be pinned.
+
+    Raises:
+        UsageFailure: it is wanted, and none is known.
+    """
+    before = previous.environment(f"{name}-{arch}") if previous else None
+    if not wanted and not (before and before.boot):
+        return ()
+    if arch not in BOOT_ARCHITECTURES:
+        raise UsageFailure(f"virtual machines of {name}-{arch} are not known: no --boot for it")
+    return (BOOT_ARCHITECTURES[arch],)
+
+
+def _boot(states: Sequence[State], arch: str, distro: str, store: Store) -> tuple[Package, ...]:
+    """Return the newest kernel and a static busybox, without what they depend on.
+
+    Raises:
+        UsageFailure: the archives have none.
+    """
+    texts = [index_text(index, store) for state in states for index in state.indexes]
+    kernel = next((k for k in _KERNELS[distro] if any(_lists(text, k) for text in texts)), None)
+    if kernel is None:
+        raise UsageFailure(f"the archives have no kernel: {', '.join(_KERNELS[distro])}")
+    chosen = _solve(states, arch, (), (kernel, "busybox-static"), store, "boot")
+    return tuple(one for one in chosen if _BOOT.fullmatch(one.name))
+
+
+def _lists(text: bytes, name: str) -> bool:
+    line = f"Package: {name}\n".encode()
+    return text.startswith(line) or b"\n" + line in text
 
 
 def _states(

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 FORMAT = 1
 
+BOOT_ARCHITECTURES: Mapping[str, str] = {"amd64": "amd64", "i386": "amd64"}
+"""Architecture of the kernel that a virtual machine of an environment boots."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
@@ -47,7 +50,11 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One suite x architecture with its pinned packages, sorted by (name, arch)."""
+    """One suite x architecture with its pinned packages, sorted by (name, arch).
+
+    ``boot`` is what a virtual machine starts with (a kernel, a static busybox): no part of the
+    image, of its digest or of base_manifests.
+    """
 
     suite: str
     arch: str
@@ -64,6 +71,11 @@ class Environment:
     def label(self) -> str:
         """``<suite>-<arch>``."""
         return f"{self.suite}-{self.arch}"
+
+    @property
+    def boot_architecture(self) -> str | None:
+        """The architecture of ``boot``, or None where no virtual machine is known."""
+        return BOOT_ARCHITECTURES.get(self.arch)
 
     @property
     def date(self) -> int:

@@ -115,7 +115,6 @@ def test_the_digest_ignores_images_and_order_and_nothing_else() -> None:
         replace(ENVIRONMENT, packages=(package("hello", sha256="b" * 64),)),
         replace(ENVIRONMENT, foreign=()),
         replace(ENVIRONMENT, base="minimal"),
-        replace(ENVIRONMENT, boot=()),
     ):
         assert lock_digest(Lock(environments=(other,))) != digest
         assert environment_digest(other) != environment_digest(ENVIRONMENT)
@@ -221,3 +220,32 @@ def test_all_problems_come_together_with_their_lines() -> None:
 )
 def test_what_is_no_lock_is_refused(data: bytes, reason: str) -> None:
     assert reason in problems(data)
+
+
+def test_what_a_machine_boots_from_is_no_part_of_the_environments_digest() -> None:
+    environment = Environment(
+        suite="bookworm",
+        arch="i386",
+        distro="debian",
+        request=(),
+        archives=(
+            Archive(
+                name="debian", suite="bookworm", sha256="0" * 64, date=1, signed_by=("A" * 40,)
+            ),
+        ),
+        packages=(),
+    )
+    kernel = Package(
+        name="linux-image-6.1.0-1-cloud-amd64", arch="amd64", version="6.1.1-1",
+        sha256="1" * 64, size=1, archive="debian", path="pool/l.deb",
+    )  # fmt: skip
+    booted = replace(environment, boot=(kernel,))
+    assert environment_digest(booted) == environment_digest(environment)
+    assert lock_digest(Lock(environments=(booted,))) != lock_digest(
+        Lock(environments=(environment,))
+    )
+    lock = Lock(environments=(booted,))
+    assert read_lock(write_lock(lock), path="x") == lock
+    foreign = Lock(environments=(replace(environment, boot=(replace(kernel, arch="i386"),)),))
+    with pytest.raises(DescriptorInvalid, match="neither own nor foreign"):
+        read_lock(write_lock(foreign), path="x")
