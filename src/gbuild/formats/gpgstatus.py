@@ -51,6 +51,7 @@ class Key:
     ``fingerprint`` is its own, ``primary`` that of the key it belongs to. ``validity`` is gpg's
     letter (``r`` revoked, ``e`` expired, ``i`` invalid, ``d``/``n`` not usable), ``expires`` in
     seconds since the epoch. ``secret`` says whether the secret part can be used (on a card too).
+    ``revocation`` is why it was revoked, in words; no listing tells it.
     """
 
     fingerprint: str
@@ -62,6 +63,7 @@ class Key:
     user_ids: tuple[str, ...] = ()
     expires: int | None = None
     secret: bool = False
+    revocation: str | None = None
 
     @property
     def weakness(self) -> str | None:
@@ -160,6 +162,73 @@ def read_signatures(lines: Iterable[str], keys: Mapping[str, Key]) -> tuple[Sign
     return tuple(_signature(group, keys) for group in groups)
 
 
+def is_one_message(lines: Iterable[str]) -> bool:
+    """Say whether gpg read one signed message and nothing beside it."""
+    words = [line.removeprefix(_PREFIX).split(" ")[0] for line in lines]
+    refused = {"NODATA", "UNEXPECTED", "ERROR", "BADARMOR", "BEGIN_DECRYPTION", "DECRYPTION_FAILED"}
+    return words.count("PLAINTEXT") == 1 and not refused & set(words)
+
+
+_SETTLED = frozenset({"GOODSIG", "EXPKEYSIG", "EXPSIG", "REVKEYSIG"})
+_EXPECTED = _SETTLED | {
+    "VALIDSIG",
+    "ERRSIG",
+    "NO_PUBKEY",
+    "NEWSIG",
+    "SIG_ID",
+    "KEY_CONSIDERED",
+    "KEYEXPIRED",
+    "KEYREVOKED",
+    "SIGEXPIRED",
+    "NOTATION_NAME",
+    "NOTATION_FLAGS",
+    "NOTATION_DATA",
+    "POLICY_URL",
+}
+"""What gpg says of a signature that it could check, or whose key it does not have."""
+
+
+def by_file(lines: Iterable[str]) -> Mapping[str, tuple[str, ...] | None]:
+    """Split the status lines of ``gpg --verify-files`` by file.
+
+    A file on which gpg gave up, or that was named twice, has None; those that it never began
+    are not there.
+    """
+    found: dict[str, tuple[str, ...] | None] = {}
+    name, own = None, list[str]()
+    for line in lines:
+        keyword, _, rest = line.removeprefix(_PREFIX).partition(" ")
+        if keyword == "FILE_START":
+            name, own = rest.removeprefix("1 "), []
+            if name in found:  # never by us
+                return {}
+            found[name] = None
+        elif keyword == "FILE_DONE" and name is not None:
+            found[name] = tuple(own)
+            name = None
+        else:
+            own.append(line)
+    return found
+
+
+def is_settled(lines: Sequence[str]) -> bool:
+    """Say whether these lines of a batch tell of one signature and leave nothing open.
+
+    Anything else, a bad signature too, is worth a gpg of its own.
+    """
+    words = [line.removeprefix(_PREFIX).split(" ") for line in lines if line]
+    keywords = [each[0] for each in words]
+    if any(not line.startswith(_PREFIX) for line in lines if line) or set(keywords) - _EXPECTED:
+        return False
+    verdicts = sum(keyword in _SETTLED for keyword in keywords)
+    if keywords.count("NEWSIG") != 1 or verdicts + keywords.count("ERRSIG") != 1:
+        return False
+    if verdicts:
+        return keywords.count("VALIDSIG") == 1 and "NO_PUBKEY" not in keywords
+    (error,) = (each for each in words if each[0] == "ERRSIG")
+    return "NO_PUBKEY" in keywords and error[6:7] == [_NO_PUBLIC_KEY]
+
+
 def _signature(group: Sequence[Sequence[str]], keys: Mapping[str, Key]) -> Signature:
     facts = {words[0]: words[1:] for words in group}
     for keyword, status in _VERDICTS.items():
@@ -187,9 +256,11 @@ def _known(
         key_id=own,
         user_id=user_id,
         created=_seconds(valid[2]),
+        key_expires=min((key.expires for key in involved if key.expires), default=None),
         digest=digest,
         algorithm=_ALGORITHMS.get(valid[6], valid[6]),
         weaknesses=_weaknesses(digest, keys.get(own)),
+        revocation=next((each.revocation for each in involved if each.revocation), None),
     )
 
 

@@ -20,6 +20,8 @@ from gbuild.model.names import shown
 _FORBIDDEN = re.compile(  # listed, because a negated set of this size takes 15 ms to compile
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]"
 )
+_ORDINARY = bytes((9, 10, 13, *range(0x20, 0x7F)))
+"""Bytes of text in which nothing forbidden can be: they are left out a hundred times faster."""
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 
 
@@ -125,7 +127,7 @@ def decode(data: bytes, *, limit: int) -> str:
         before = data[: error.start].decode("utf-8", "replace")
         byte = data[error.start]
         raise InvalidText((_at_end(before, f"byte 0x{byte:02x} is not UTF-8", "UTF-8"),)) from error
-    if found := _FORBIDDEN.search(text):
+    if data.translate(None, _ORDINARY) and (found := _FORBIDDEN.search(text)):
         reason = f"control character U+{ord(found[0]):04X}"
         raise InvalidText((_at_end(text[: found.start()], reason, "printable text"),))
     return text

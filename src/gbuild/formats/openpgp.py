@@ -1,31 +1,28 @@
-"""Detached OpenPGP signatures: the outer packets only (RFC 9580, sections 4 and 6).
+"""Signature files: detached signatures and signed messages, told apart before gpg reads them.
 
-gpg is given nothing but signature packets: a file that carries anything else (a signed message,
-compressed data, keys) is told apart here, before a program reads it.
+gpg is given nothing but signature packets for a detached signature: a file that carries anything
+else (a signed message, compressed data, keys) is recognised here (RFC 9580, sections 4 to 7).
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
-from collections.abc import Iterator
+from typing import NamedTuple
 
 from gbuild.errors import UsageFailure
+from gbuild.formats import openpgp_packets
+from gbuild.formats.openpgp_packets import MESSAGE_TAGS, Damaged
 
 _ARMOR_SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
 _ARMOR_END = b"-----END PGP SIGNATURE-----"
 _ARMOR_ANY = b"-----BEGIN PGP "
-_SIGNATURE = 2
-_MESSAGE = frozenset({1, 3, 4, 8, 9, 11, 18, 20})
-"""Packets that a signed or encrypted message may start with."""
+_CLEAR = b"-----BEGIN PGP SIGNED MESSAGE-----"
+_SIGNATURE, _COMPRESSED, _ONE_PASS, _LITERAL = 2, 8, 4, 11
+_V4 = 4
+_BINARY_DOCUMENT = 0
 
-_TWO_OCTETS, _PARTIAL, _FIVE_OCTETS = 192, 224, 255
-"""First octet of a length in the new format from which it has two, is partial, has five."""
-_OLD_SIZES = (1, 2, 4, 0)
-"""Octets of a length in the old format; the last kind has no length and is refused."""
-
-MAX_SIGNATURES = 16
-"""More signatures than this in one file are nobody's honest work."""
+MAX_SIGNATURES = 64
+"""More signatures than this in one file are nobody's honest work; a release of Bitcoin has 20."""
 
 
 class NotASignature(UsageFailure):
@@ -43,19 +40,81 @@ def detached_signature(data: bytes) -> bytes:
         NotDetached: it is a message with its own content (inline or clear-signed).
         NotASignature: it is something else, damaged, or holds too many signatures.
     """
-    packets = data if data[:1] and data[0] & 0x80 else _dearmor(data)
-    tags: list[int] = []
-    for tag in _tags(packets):
-        if tag in _MESSAGE and not tags:
-            raise NotDetached("the file is a signed message, not a detached signature")
-        if tag != _SIGNATURE:
-            raise NotASignature(f"an OpenPGP packet of type {tag} among the signatures")
-        tags.append(tag)
-        if len(tags) > MAX_SIGNATURES:
-            raise NotASignature(f"more than {MAX_SIGNATURES} signatures in one file")
-    if not tags:
+    packets = data if openpgp_packets.is_binary(data) else _dearmor(data)
+    count = 0
+    try:
+        for packet in openpgp_packets.split(packets):
+            if packet.tag in MESSAGE_TAGS and not count:
+                raise NotDetached("the file is a signed message, not a detached signature")
+            if packet.tag != _SIGNATURE:
+                raise NotASignature(f"an OpenPGP packet of type {packet.tag} among the signatures")
+            count += 1
+            if count > MAX_SIGNATURES:
+                raise NotASignature(f"more than {MAX_SIGNATURES} signatures in one file")
+    except Damaged as error:
+        if _looks_like_message(packets):
+            raise NotDetached("the file is a signed message, not a detached signature") from error
+        raise NotASignature(f"the signature is damaged: {error.brief}") from error
+    if not count:
         raise NotASignature("the file is empty")
     return packets
+
+
+def _looks_like_message(packets: bytes) -> bool:
+    """Say whether data starts like a message: those may have packets of partial length."""
+    head = packets[0] if packets else 0
+    tag = head & 0x3F if head & 0x40 else (head >> 2) & 0x0F
+    return bool(head & 0x80) and tag in MESSAGE_TAGS
+
+
+def is_signed_message(data: bytes) -> bool:
+    """Say whether a file looks like a message with its own text (inline or clear-signed)."""
+    try:
+        detached_signature(data)
+    except NotDetached:
+        return True
+    except NotASignature:
+        return False
+    return False
+
+
+def is_batchable(packets: bytes) -> bool:
+    """Say whether gpg answers the same for ``signature, literal data`` as for two files.
+
+    That is so for one version 4 signature over a binary document; a signature over text is
+    hashed with other line ends when it is detached.
+    """
+    found = list(openpgp_packets.split(packets))
+    return len(found) == 1 and found[0].body[:2] == bytes((_V4, _BINARY_DOCUMENT))
+
+
+class Message(NamedTuple):
+    """The parts of a message of the old style: a signature, then what it signs."""
+
+    head: bytes
+    data: bytes
+
+
+def signed_literal(packets: bytes, document: bytes) -> Message:
+    """Return signature packets and a document as one message, in two parts to be written."""
+    signatures = openpgp_packets.join(*openpgp_packets.split(packets))
+    about = b"b\x00" + bytes(4)  # binary, no file name, no date
+    start = openpgp_packets.header(_LITERAL, len(about) + len(document)) + about
+    return Message(signatures + start, document)
+
+
+def each_signature(packets: bytes) -> tuple[bytes, ...]:
+    """Split signature packets into one by one."""
+    return tuple(openpgp_packets.join(packet) for packet in openpgp_packets.split(packets))
+
+
+def armor(packets: bytes) -> bytes:
+    """Return signature packets in ASCII armor, with its check sum, as gpg writes it."""
+    text = base64.b64encode(packets).decode()
+    lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+    check = base64.b64encode(openpgp_packets.crc24(packets)).decode()
+    head, end = _ARMOR_SIGNATURE.decode(), _ARMOR_END.decode()
+    return "\n".join([head, "", *lines, f"={check}", end, ""]).encode()
 
 
 def _dearmor(data: bytes) -> bytes:
@@ -64,56 +123,9 @@ def _dearmor(data: bytes) -> bytes:
         if any(line.startswith(_ARMOR_ANY) for line in lines):
             raise NotDetached("the file is an OpenPGP message, not a detached signature")
         raise NotASignature("the file is no OpenPGP signature")
-    body = lines[lines.index(_ARMOR_SIGNATURE) + 1 :]
-    if any(line.startswith(b"-----BEGIN PGP SIGNED") for line in lines):
+    if _CLEAR in lines:
         raise NotDetached("the file is a clear-signed message, not a detached signature")
-    if _ARMOR_END not in body:
-        raise NotASignature("the armor of the signature has no end")
-    return _decode(body[: body.index(_ARMOR_END)])
-
-
-def _decode(body: list[bytes]) -> bytes:
-    start = body.index(b"") + 1 if b"" in body else 0
-    text = b"".join(line for line in body[start:] if not line.startswith(b"="))
     try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise NotASignature("the armor of the signature is damaged") from error
-
-
-def _tags(data: bytes) -> Iterator[int]:
-    """Yield the packet types; the lengths must add up exactly."""
-    position = 0
-    while position < len(data):
-        head = data[position]
-        if not head & 0x80:
-            raise NotASignature("the signature is damaged: no OpenPGP packet where one must be")
-        tag = head & 0x3F if head & 0x40 else (head >> 2) & 0x0F
-        yield tag
-        length, size = _new_length(data, position) if head & 0x40 else _old_length(data, position)
-        position += 1 + size + length
-    if position != len(data):
-        raise NotASignature("the signature is cut off")
-
-
-def _new_length(data: bytes, position: int) -> tuple[int, int]:
-    """Return (body length, octets of the length) of a packet in the new format."""
-    octets = data[position + 1 : position + 6]
-    first = octets[0] if octets else _PARTIAL
-    size = 1 if first < _TWO_OCTETS else 2 if first < _PARTIAL else 5
-    if len(octets) < size or _PARTIAL <= first < _FIVE_OCTETS:
-        raise NotASignature("the signature is cut off or has a packet of unknown length")
-    if size == 1:
-        return first, size
-    if first < _PARTIAL:
-        return ((first - _TWO_OCTETS) << 8) + octets[1] + _TWO_OCTETS, size
-    return int.from_bytes(octets[1:], "big"), size
-
-
-def _old_length(data: bytes, position: int) -> tuple[int, int]:
-    """Return (body length, octets of the length) of a packet in the old format."""
-    size = _OLD_SIZES[data[position] & 3]
-    octets = data[position + 1 : position + 1 + size]
-    if size == 0 or len(octets) != size:
-        raise NotASignature("the signature is cut off or has a packet of unknown length")
-    return int.from_bytes(octets, "big"), size
+        return b"".join(openpgp_packets.dearmor(data, "SIGNATURE"))
+    except Damaged as error:
+        raise NotASignature(f"the signature is damaged: {error.brief}") from error

@@ -12,7 +12,7 @@ import re
 from collections import abc
 
 from gbuild.errors import UsageFailure
-from gbuild.formats import located_yaml
+from gbuild.formats import located_yaml, report_quick
 from gbuild.formats.located_yaml import Mapping, Node, Sequence, Text
 from gbuild.formats.problems import InvalidText
 from gbuild.model.manifest import LARGEST, Report
@@ -132,6 +132,10 @@ def read_report(data: bytes) -> Report:
     Raises:
         Unreadable: these bytes are no report; details say what and where.
     """
+    if len(data) <= BOUNDS.size and (quick := report_quick.read(data)) is not None:
+        report = _quick(quick)
+        if report is not None:
+            return report
     try:
         node = located_yaml.parse(data, bounds=BOUNDS, tags=_TAGS, fast=True)
     except InvalidText as error:
@@ -151,6 +155,28 @@ def read_report(data: bytes) -> Report:
         type=_word(values, "type"),
         optionals=_names(_value(values, "optionals")),
         extra=_extra(values),
+    )
+
+
+def _quick(values: abc.Mapping[str, report_quick.Value]) -> Report | None:
+    """Make a report of what the quick reader read; None when a value has another shape."""
+    texts = {key: value for key, value in values.items() if isinstance(value, str)}
+    base = values.get("base_manifests")
+    maps = {key for key, value in values.items() if isinstance(value, tuple)}
+    if "out_manifest" not in values or maps - {"base_manifests"} or isinstance(base, str):
+        return None
+    if values.get("optionals") is not None:
+        return None
+    return Report(
+        out_manifest=texts.get("out_manifest", ""),
+        in_manifest=texts.get("in_manifest", ""),
+        cache_common_manifest=texts.get("cache_common_manifest", ""),
+        cache_package_manifest=texts.get("cache_package_manifest", ""),
+        release=texts.get("release"),
+        name=texts.get("name"),
+        type=texts.get("type"),
+        base_manifests=dict(base or ()),
+        extra={key: value for key, value in texts.items() if key not in _KNOWN},
     )
 
 

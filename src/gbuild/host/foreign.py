@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 
 from gbuild.errors import UsageFailure
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
+
+
+_PIECE = 1 << 20
+
+
+class Kind(Enum):
+    """What a name in a folder is."""
+
+    FOLDER = "folder"
+    FILE = "file"
+    LINK = "link"
+    OTHER = "other"
 
 
 class Refused(UsageFailure):
@@ -37,6 +50,20 @@ class Folder:
                 if len(found) > limit:
                     raise Refused(f"more than {limit} names in one folder")
         return tuple(sorted(found))
+
+    def children(self, *, limit: int) -> Mapping[str, Kind]:
+        """Return the names in it, sorted, with what each of them is.
+
+        Raises:
+            Refused: there are more than ``limit``.
+        """
+        found: dict[str, Kind] = {}
+        with os.scandir(self._descriptor) as entries:
+            for entry in entries:
+                found[entry.name] = _kind_of(entry)
+                if len(found) > limit:
+                    raise Refused(f"more than {limit} names in one folder")
+        return dict(sorted(found.items()))
 
     def is_folder(self, name: str) -> bool:
         """Say whether ``name`` is a folder itself (a link to one is not)."""
@@ -84,18 +111,32 @@ class Folder:
             state = os.fstat(descriptor)
             if not stat.S_ISREG(state.st_mode):
                 raise Refused(f"{name} is not a regular file")
-            return _bounded(descriptor, name, limit)
+            if state.st_size > limit:
+                raise Refused(f"{name} is longer than {limit} bytes")
+            return _bounded(descriptor, name, limit, state.st_size)
 
 
-def _bounded(descriptor: int, name: str, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    left = limit + 1
-    while left and (piece := os.read(descriptor, min(left, 1 << 20))):
-        pieces.append(piece)
-        left -= len(piece)
-    if not left:
+def _kind_of(entry: os.DirEntry[str]) -> Kind:
+    if entry.is_symlink():
+        return Kind.LINK
+    if entry.is_dir(follow_symlinks=False):
+        return Kind.FOLDER
+    return Kind.FILE if entry.is_file(follow_symlinks=False) else Kind.OTHER
+
+
+def _bounded(descriptor: int, name: str, limit: int, size: int) -> bytes:
+    """Read to the end; ``size`` is what to expect, the file may have grown since."""
+    data = os.read(descriptor, min(size, _PIECE) + 1)
+    if size < len(data) <= limit or size > _PIECE:
+        pieces = [data]
+        left = limit + 1 - len(data)
+        while left > 0 and (piece := os.read(descriptor, min(left, _PIECE))):
+            pieces.append(piece)
+            left -= len(piece)
+        data = b"".join(pieces)
+    if len(data) > limit:
         raise Refused(f"{name} is longer than {limit} bytes")
-    return b"".join(pieces)
+    return data
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,11 @@ _SECONDS = 60.0
 _FILE_SECONDS = 10.0
 _FILES_SECONDS = 60.0
 """For one key file, and for all one by one, after all at once took too long."""
+_ONE_SECONDS = 20.0
+"""For one signature."""
 _FLAGS = (
     "--no-options",
+    "--lock-never",
     "--batch",
     "--no-tty",
     "--no-autostart",
@@ -96,22 +100,89 @@ class Keyring:
     def verify(self, signature: bytes, document: bytes) -> tuple[str, ...]:
         """Check detached signature packets over a document; return gpg's status lines.
 
+        May be called from several threads at once.
+
         Raises:
-            TimedOut: gpg took longer than a minute.
+            TimedOut: gpg took longer than it ever does.
         """
-        path = self._home / "signature"
-        path.write_bytes(signature)
-        done = self._run("--verify", path, "-", stdin=document)
+        with tempfile.NamedTemporaryFile(dir=self._home, prefix="signature-") as file:
+            file.write(signature)
+            file.flush()
+            done = self._run("--verify", file.name, "-", stdin=document, seconds=_ONE_SECONDS)
         return _lines(done)
+
+    def open_message(self, message: bytes, *, limit: int) -> tuple[bytes, tuple[str, ...]]:
+        """Take the content out of a signed message; return it with gpg's status lines.
+
+        Args:
+            message: clear-signed or inline-signed, armored or not.
+            limit: bytes of content; compressed data can hold a thousand times its size.
+
+        Raises:
+            TimedOut: gpg took longer than it ever does.
+        """
+        with tempfile.TemporaryDirectory(dir=self._home, prefix="message-") as folder:
+            (source := Path(folder, "message")).write_bytes(message)
+            content = Path(folder, "content")
+            bound = f"--max-output={limit + 1}"
+            done = self._run(bound, "--output", content, "--verify", source, seconds=_ONE_SECONDS)
+            return content.read_bytes() if content.exists() else b"", _lines(done)
+
+    @contextmanager
+    def messages(self) -> Iterator[Messages]:
+        """Give a folder for messages that one gpg will check; it is gone in the end."""
+        with tempfile.TemporaryDirectory(dir=self._home, prefix="batch-") as folder:
+            yield Messages(self._run, Path(folder))
 
     def export(self) -> bytes:
         """Return all keys armored, without the signatures of others."""
         return self._run("--armor", "--export-options", "export-minimal", "--export").stdout
 
-    def _run(self, *words: str | Path, stdin: bytes = b"", seconds: float = _SECONDS) -> Completed:
+    def _run(
+        self,
+        *words: str | Path,
+        stdin: bytes = b"",
+        seconds: float = _SECONDS,
+        cwd: Path | None = None,
+    ) -> Completed:
         status = () if "--export" in words else ("--status-fd=1",)
         argv = (self._gpg, "--homedir", self._home, *_FLAGS, *self._clock, *status, *words)
-        return run(argv, stdin=stdin, timeout=seconds, check=False, env={"HOME": str(self._home)})
+        home = {"HOME": str(self._home)}
+        return run(argv, stdin=stdin, timeout=seconds, check=False, env=home, cwd=cwd)
+
+
+class Messages:
+    """Signed messages (a signature, then the literal data) in files, to be checked together."""
+
+    def __init__(self, gpg: Callable[..., Completed], folder: Path) -> None:
+        self._gpg = gpg
+        self._folder = folder
+        self._names: list[str] = []
+
+    def add(self, *parts: bytes) -> str:
+        """Write one message; return the name by which gpg's status lines call it."""
+        name = str(len(self._names))
+        with (self._folder / name).open("xb") as file:
+            file.writelines(parts)
+        self._names.append(name)
+        return name
+
+    def verify(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Have one gpg check these messages in order; return its status lines.
+
+        They stop early when gpg gives up, as it does after a bad signature.
+
+        Raises:
+            TimedOut: gpg took longer than a minute.
+        """
+        listed = "".join(f"{name}\n" for name in names).encode()
+        return _lines(self._gpg("--verify-files", stdin=listed, cwd=self._folder))
+
+    def read(self, name: str, *, start: int) -> bytes:
+        """Return a message again, from its octet ``start`` on."""
+        with (self._folder / name).open("rb") as file:
+            file.seek(start)
+            return file.read()
 
 
 def _lines(done: Completed) -> tuple[str, ...]:

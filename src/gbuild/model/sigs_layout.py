@@ -1,20 +1,22 @@
 """Where things lie in a tree of signatures: path rules only, nothing is opened.
 
 A tree is ``<root>/<release>/<signer>/<name>-build.assert`` with ``.sig`` beside it, as Gitian
-wrote it. In a workspace the root is ``sigs/<name>``. Public keys lie in a folder beside the
-releases, or one level above.
+wrote it (:mod:`gbuild.model.sigs_entries` knows all names of files); folders such as ``archive``
+or ``<package>`` may lie above the releases. In a workspace the root is ``sigs/<name>``. Public
+keys lie in a folder beside the releases, or one level above.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 ASSERTION_SUFFIX = "-build.assert"
 SIGNATURE_SUFFIX = "-build.assert.sig"
-LONE_SIGNATURE_SUFFIX = "-build.sig"
+
+STAGES = ("noncodesigned", "all")
+"""Manifests of a release with code signatures: before they were put on, and everything."""
 
 KEYS_FOLDER = "builder-keys"
 """Where gsign puts the signer's public key."""
@@ -24,14 +26,13 @@ KEY_FOLDERS = (KEYS_FOLDER, "keys", "gitian-keys", "gitian-pubkeys")
 
 KEY_SUFFIXES = (".asc", ".gpg", ".pgp", ".key")
 
+SIGNERS_FILE = "signers.yml"
+"""Which keys may sign in which signer's folder."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """The files of one entry: either may be absent, never both."""
+POLICY_FILE = "policy.yml"
+"""Who must have signed a release."""
 
-    name: str
-    assertion: str | None
-    signature: str | None
+RULE_FILES = (SIGNERS_FILE, POLICY_FILE)
 
 
 def assertion_name(name: str) -> str:
@@ -42,6 +43,21 @@ def assertion_name(name: str) -> str:
 def signature_name(name: str) -> str:
     """Return the file name of the detached signature that gsign writes."""
     return f"{name}{SIGNATURE_SUFFIX}"
+
+
+def stage_name(stage: str) -> str:
+    """Return the file name of one stage's manifest, as Bitcoin's guix-attest has it."""
+    return f"{stage}.SHA256SUMS"
+
+
+def stage_signature_name(stage: str) -> str:
+    """Return the file name of the armored detached signature of one stage's manifest."""
+    return f"{stage}.SHA256SUMS.asc"
+
+
+def attestation_name(name: str) -> str:
+    """Return the file name of a DSSE envelope beside an assertion."""
+    return f"{name}-build.intoto.dsse.json"
 
 
 def signer_folder(root: Path, release: str, signer: str) -> Path:
@@ -57,33 +73,6 @@ def key_folders(root: Path) -> tuple[Path, ...]:
     above = "sigs" in (root.name, root.parent.name)
     places = (root, root.parent) if above else (root,)
     return tuple(place / name for place in places for name in KEY_FOLDERS)
-
-
-def pairs(files: Iterable[str]) -> tuple[Pair, ...]:
-    """Pair the file names of one signer's folder, sorted by package; others are left out.
-
-    ``<name>-build.sig`` is taken where ``<name>-build.assert.sig`` does not exist.
-    """
-    present = set(files)
-    names = {stem for file in present if (stem := _stem(file))}
-    return tuple(_pair(name, present) for name in sorted(names))
-
-
-def _stem(file: str) -> str | None:
-    for suffix in (SIGNATURE_SUFFIX, ASSERTION_SUFFIX, LONE_SIGNATURE_SUFFIX):
-        if file.endswith(suffix):
-            return file.removesuffix(suffix) or None
-    return None
-
-
-def _pair(name: str, present: set[str]) -> Pair:
-    assertion = assertion_name(name)
-    candidates = (signature_name(name), f"{name}{LONE_SIGNATURE_SUFFIX}")
-    return Pair(
-        name=name,
-        assertion=assertion if assertion in present else None,
-        signature=next((file for file in candidates if file in present), None),
-    )
 
 
 def collisions(names: Iterable[str]) -> frozenset[str]:

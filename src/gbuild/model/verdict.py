@@ -55,7 +55,7 @@ class Signature:
     ``key_id`` the one that the signature names (16 hex or a fingerprint), ``created`` the
     signature's own date (seconds since the epoch; it proves nothing). ``weaknesses`` are words
     such as ``SHA1`` and ``DSA-1024``. ``key_expires`` is when the key that signed ends, or ended
-    (seconds since the epoch).
+    (seconds since the epoch), ``revocation`` why it was revoked, in words.
     """
 
     status: Status
@@ -67,7 +67,27 @@ class Signature:
     digest: str | None = None
     algorithm: str | None = None
     weaknesses: tuple[str, ...] = ()
+    revocation: str | None = None
     detail: str | None = None
+
+
+class Kind(StrEnum):
+    """What sort of document an entry holds: Gitian's report, or a list of sums."""
+
+    GITIAN = "gitian"
+    SUMS = "sums"
+
+
+class Bound(StrEnum):
+    """Whether the key that signed may sign in that signer's folder.
+
+    ``own``: it is registered for the folder. ``unknown``: nobody registered the folder.
+    ``foreign``: the folder is registered, and for other keys; that is a wrong name.
+    """
+
+    OWN = "own"
+    UNKNOWN = "unknown"
+    FOREIGN = "foreign"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +111,8 @@ class Claim:
     whose the primary key is, when something outside of the entry binds the two. ``inputs`` maps
     files and folders to sha256 or ``git:<commit>``, ``packages`` environments to their manifest's
     text; both are empty where a document says nothing of them. ``record`` is a sha256 over all
-    that the document says of a build: who copies it has the same one.
+    that the document says of a build: who copies it has the same one. ``place`` is the folder
+    below the tree (``archive/1.0/alice``), ``notes`` are oddities that change no status.
     """
 
     signer: str
@@ -109,6 +130,10 @@ class Claim:
     inputs: Mapping[str, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)
     record: str | None = None
+    kind: Kind = Kind.GITIAN
+    place: str = ""
+    bound: Bound = Bound.UNKNOWN
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str | None:

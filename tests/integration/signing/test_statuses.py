@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gbuild.formats.openpgp_keys import NotAKey, read_keys
 from gbuild.formats.report import write_report
 from gbuild.host import keyring
 from gbuild.host.keyring import Keyring
@@ -49,9 +50,16 @@ def put(root: Path, signer: str, signature: bytes | None, document: bytes = DOCU
 
 def verify(root: Path, *keys: bytes, at: str | None = None, problems: int = 0) -> ReleaseVerdict:
     moment = int(datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()) if at else None
-    files = tuple(KeyFile(label=f"{n}.asc", data=key) for n, key in enumerate(keys))
+    files = []
+    refused = []
+    for number, key in enumerate(keys):
+        try:
+            files.append(KeyFile(label=f"{number}.asc", name=None, keys=read_keys(key)))
+        except NotAKey as error:
+            refused.append(error.brief)
     with Keyring(at=moment) as ring:
-        assert len(fill(ring, KeySource(files=files))) == problems
+        refused += fill(ring, KeySource(files=tuple(files)))
+        assert len(refused) == problems
         (verdict,) = verify_release(
             root, "1.0", name="hello", checker=Checker.of(ring), policy=default_policy()
         )

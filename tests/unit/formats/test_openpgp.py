@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
 
@@ -12,6 +13,7 @@ from gbuild.formats.openpgp import (
     NotDetached,
     detached_signature,
 )
+from gbuild.formats.openpgp_packets import crc24
 
 OLD = b"\x88\x04abcd"  # old format, type 2, four octets
 NEW = b"\xc2\x04abcd"
@@ -19,7 +21,8 @@ NEW = b"\xc2\x04abcd"
 
 def armored(data: bytes, kind: str = "SIGNATURE", headers: str = "") -> bytes:
     body = base64.b64encode(data).decode()
-    text = f"-----BEGIN PGP {kind}-----\n{headers}\n{body}\n=abcd\n-----END PGP {kind}-----\n"
+    check = base64.b64encode(crc24(data)).decode()
+    text = f"-----BEGIN PGP {kind}-----\n{headers}\n{body}\n={check}\n-----END PGP {kind}-----\n"
     return text.encode()
 
 
@@ -68,7 +71,8 @@ def test_a_message_with_its_own_text_is_not_detached(data: bytes) -> None:
         (OLD[:-1], "cut off"),
         (OLD + b"tail", "damaged"),
         (OLD * (MAX_SIGNATURES + 1), "more than"),
-        (OLD + b"\xa3\x01\x00", "type 8"),
+        (OLD + b"\xa3\x01\x00", "unknown length"),
+        (OLD + b"\xa0\x01\x00", "type 8"),
         (b"\x99\x00\x02ab", "type 6"),
         (b"\xc2\xe1ab", "unknown length"),  # partial length
         (b"\x8babcd", "unknown length"),  # indeterminate length
@@ -77,6 +81,8 @@ def test_a_message_with_its_own_text_is_not_detached(data: bytes) -> None:
         (b"-----BEGIN PGP SIGNATURE-----\n\niHUE\n", "no end"),
         (armored(OLD).replace(b"iARh", b"i!Rh"), "damaged"),
         (armored(b""), "empty"),
+        (armored(OLD).replace(b"\n=", b"\n=A", 1), "damaged"),
+        (re.sub(rb"\n=....\n", b"\n=AAAA\n", armored(OLD)), "check sum"),
     ],
 )
 def test_everything_else_is_refused_with_its_reason(data: bytes, reason: str) -> None:

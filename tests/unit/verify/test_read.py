@@ -46,7 +46,11 @@ def test_entries_in_the_order_of_signer_and_package(root: Path) -> None:
     ]
     (found,) = read_release(root, "1.0", name="world")
     assert found == Found(
-        signer="alice", name="world", assertion=b"document", signature=b"signature"
+        signer="alice",
+        name="world",
+        folder="1.0/alice",
+        assertion=b"document",
+        signature=b"signature",
     )
 
 
@@ -178,6 +182,7 @@ def test_half_an_entry(root: Path) -> None:
 
 
 def test_releases_of_a_tree(root: Path) -> None:
+    entry(root, "alice")
     for name in ("builder-keys", "keys", ".git", "2.0"):
         (root / name).mkdir()
     (root / "README.md").touch()
@@ -197,8 +202,15 @@ def test_keys_of_a_tree(root: Path) -> None:
     (root.parent / "keys").mkdir()
     (root.parent / "keys" / "bob.pgp").write_bytes(b"bob")
     source = keys.from_tree(root)
-    assert [file.data for file in source.files] == [b"key", b"bob"]
-    assert len(source.problems) == 4
+    assert source.files == ()
+    assert sorted(line.rpartition("/")[2] for line in source.problems) == [
+        "alice.asc: there is no public key in it",
+        "big.pgp: big.pgp is longer than 1048576 bytes",
+        "bob.pgp: there is no public key in it",
+        "keys: a symbolic link is not followed",
+        "link.asc: link.asc is a symbolic link",
+        "pipe.gpg: pipe.gpg is not a regular file",
+    ]
     assert source.folders == (str(folder), str(root.parent / "keys"))
 
 

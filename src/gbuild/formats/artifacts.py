@@ -1,0 +1,67 @@
+"""The files that a document vouches for, as a map that can be compared and shown.
+
+Refused is what can only be there to mislead a person or a program: names that leave their
+folder, names that cannot be seen as they are, and two names for one file.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+from gbuild.formats.manifest import MalformedManifest
+from gbuild.model.manifest import Entry
+from gbuild.model.names import shown
+
+_PLAIN = re.compile(r"[A-Za-z0-9_+,~@=%#()\[\]{}!$&;'^ -][A-Za-z0-9_+,~@=%#()\[\]{}!$&;'^ .-]*")
+"""A component of a path that needs no closer look."""
+
+_INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+_ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
+"""Scripts whose letters look like each other's (Unicode Technical Standard 39, section 4)."""
+
+
+def artifacts(entries: Iterable[Entry]) -> dict[str, str]:
+    """Return sha256 by path.
+
+    Raises:
+        MalformedManifest: a path is absolute, climbs, cannot be told from another one, or holds
+            invisible characters or letters of two scripts that look alike.
+    """
+    found: dict[str, str] = {}
+    folded: dict[str, str] = {}
+    for entry in entries:
+        _check(entry.path)
+        other = folded.setdefault(_fold(entry.path), entry.path)
+        if other != entry.path:
+            raise MalformedManifest(
+                f"two paths that differ only in case or form: {shown(other)}, {shown(entry.path)}"
+            )
+        found[entry.path] = entry.digest
+    return found
+
+
+def _check(path: str) -> None:
+    for part in path.split("/"):
+        if _PLAIN.fullmatch(part):
+            continue
+        if part in {"", ".", ".."} or "\\" in part:
+            raise MalformedManifest(f"a path that leaves its folder: {shown(path)}")
+        _check_letters(part, path)
+
+
+def _check_letters(part: str, path: str) -> None:
+    """Look at every character of a component with anything unusual in it."""
+    unseen = any(c != " " and unicodedata.category(c) in _INVISIBLE for c in part)
+    if unseen or unicodedata.normalize("NFKC", part) != part:
+        raise MalformedManifest(f"a path with characters that are not seen: {shown(path)}")
+    scripts = {unicodedata.name(c, "").split(" ")[0] for c in part if c.isalpha()} & _ALIKE
+    if len(scripts) > 1:
+        raise MalformedManifest(
+            f"a path that mixes look-alike letters ({', '.join(sorted(scripts))}): {shown(path)}"
+        )
+
+
+def _fold(path: str) -> str:
+    return path.casefold()
