@@ -29,6 +29,9 @@ _LEAKING_NAMES = ("GNUPGHOME", "SOURCE_DATE_EPOCH", "NO_COLOR", "TZ", "LC_ALL", 
 _FOR_TESTS = "GBUILD_TEST_"
 _STRICT = "GBUILD_TEST_STRICT"
 _RUN = "GBUILD_TEST_RUN"
+_REQUIRED = "REQUIRE_BACKENDS"
+_BACKENDS = ("userns", "lxc", "lxd", "kvm", "oci", "virtualbox")
+_legs: dict[str, list[float]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +129,53 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Fail what was skipped for a missing tool, where all tools should be (``bin/test``)."""
     report = yield
+    report.backend = _backend(item)  # type: ignore[attr-defined] # travels with the report
     if report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2]
-        if _STRICT in os.environ and "is not installed" in reason:
+        if _must_run(_backend(item), reason):
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid}: {reason}"
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Do the same with a module that skips itself."""
+    report = yield
+    if report.skipped and _must_run(_backend(collector), str(report.longrepr)):
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid}: {report.longrepr}"
+    return report
+
+
+def _must_run(backend: str, reason: str) -> bool:
+    """Say whether a skip is a failure: tools are complete, or this backend is required."""
+    if _STRICT in os.environ and "is not installed" in reason:
+        return True
+    return backend in os.environ.get(_REQUIRED, "").split(",") and bool(backend)
+
+
+def _backend(node: pytest.Item | pytest.Collector) -> str:
+    """Return the backend that a test is about: by its mark, else by its file's or folder's name."""
+    if marker := node.get_closest_marker("backend"):
+        return str(marker.args[0])
+    folder, name = node.path.parent.name, node.path.stem.removeprefix("test_")
+    return next((one for one in (folder, name) if one in _BACKENDS), "")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up what the tests of each backend took."""
+    if backend := getattr(report, "backend", ""):
+        _legs.setdefault(backend, []).append(report.duration)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the time of each backend's leg."""
+    for backend, seconds in sorted(_legs.items()):
+        tests = len(seconds) // 3 or 1  # set-up, call and end each have a report
+        terminalreporter.write_line(f"backend {backend}: {tests} tests, {sum(seconds):.1f} s")
 
 
 def _folder(item: pytest.Item) -> str:

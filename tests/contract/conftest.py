@@ -16,6 +16,8 @@ from gbuild.image.unpacked import remove_tree
 from gbuild.model.image import Image
 from gbuild.target.contract import small_image
 
+collect_ignore = ["toy"]  # a package of its own: test_toy installs it and runs its test
+
 
 @pytest.fixture(scope="session")
 def store() -> Iterator[Store]:

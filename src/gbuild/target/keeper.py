@@ -23,7 +23,7 @@ from gbuild.target.contained import ContainedMachine, listen
 from gbuild.target.registry import Registry
 
 _SOURCES = str(Path(__file__).parents[2])
-_START = "import sys; sys.path.append(sys.argv[1]);from gbuild.target.keeper import main; main()"
+_START = "import sys; sys.path += sys.argv[1:];from gbuild.target.keeper import main; main()"
 _NEEDED = ("HOME", "XDG_CACHE_HOME", "GBUILD_STORE", "GBUILD_SUBUID_BASE")
 _REQUEST = 64
 _PATIENCE = 5.0
@@ -35,6 +35,12 @@ class Keepable(Backend):
     @abstractmethod
     def launch(self, spec: TargetSpec, *, detached: bool) -> ContainedMachine:
         """Start a target in this process and write it down."""
+
+
+def _folder_of(kind: type[Backend]) -> str:
+    """Return the folder from which a backend's package is imported, be it ours or another's."""
+    package = sys.modules[kind.__module__.partition(".")[0]]
+    return str(Path(next(iter(package.__path__))).parent)
 
 
 def spawn(backend: Keepable, spec: TargetSpec, **more: object) -> None:
@@ -53,7 +59,7 @@ def spawn(backend: Keepable, spec: TargetSpec, **more: object) -> None:
         **more,
     }
     process = subprocess.Popen(
-        (sys.executable, "-I", "-c", _START, _SOURCES),
+        (sys.executable, "-I", "-c", _START, _SOURCES, _folder_of(type(backend))),
         env={name: environment[name] for name in _NEEDED if name in environment},
         cwd="/",
         stdin=subprocess.PIPE,
