@@ -1,28 +1,27 @@
-"""gverify: check the signatures of a release and compare what was signed."""
+"""gverify: check the signatures of releases and compare what was signed."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli._moments import moment_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gbuild.errors import Untrusted
+    from gbuild.cli._views import View
     from gbuild.model.verdict import ReleaseVerdict
-    from gbuild.verify.keys import KeySource
-    from gbuild.verify.policy import Policy
-    from gbuild.verify.release import Checker
 
 
 @click.command(name="gverify")
 @click.argument("what", metavar="[DESCRIPTOR]", required=False)
-@click.option("--release", "-r", required=True, metavar="NAME", help="The release to check.")
+@click.option("--release", "-r", metavar="NAME", help="The release to check, or a glob: '1.*'.")
+@click.option("--all", "everything", is_flag=True, help="Check every release of the tree.")
+@moment_option("--since", help="Only releases of which anything is from then or later.")
 @click.option(
     "--destination",
     "-d",
@@ -51,28 +50,50 @@ if TYPE_CHECKING:
     help="Folder of public keys to use instead of the tree's own (may be given again).",
 )
 @click.option("--default-keyring", is_flag=True, help="Use the keys of your own keyring too.")
+@moment_option("--at", help="Judge as of that moment  [default: now].")
+@click.option(
+    "--policy",
+    "policy_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="What a release needs: persons, groups, k of n.",
+)
 @click.option(
     "--persons",
     type=click.IntRange(1),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Persons who must have signed every artefact alike.",
+    help="Persons who must have signed every artefact alike  [default: 1].",
 )
 @click.option("--allow-weak", is_flag=True, help="Count SHA-1 signatures and short keys too.")
+@click.option("--explain", "view", flag_value="explain", help="Say in sentences why, or why not.")
+@click.option("--markdown", "view", flag_value="markdown", help="Markdown, for a pull request.")
+@click.option("--html", "view", flag_value="html", help="One page that needs nothing else.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the text, the Markdown or the page there.",
+)
 @shared_options(store=False)
 def gverify(
     session: Session,
     what: str | None,
-    release: str,
+    release: str | None,
+    everything: bool,
+    since: int | None,
     destination: Path | None,
     compare_to: str | None,
     verbose: bool,
     markup: bool | None,
     keys: tuple[Path, ...],
     default_keyring: bool,
-    persons: int,
+    at: int | None,
+    policy_file: Path | None,
+    persons: int | None,
     allow_weak: bool,
+    view: View | None,
+    output: Path | None,
 ) -> int:
     """Check who signed a release, and whether they signed the same files.
 
@@ -80,31 +101,25 @@ def gverify(
     checked. Exit code 0: everybody who counts agrees; 1: they do not; 8: bad, missing or too
     few signatures. No key is fetched, nothing in the tree is run.
     """
+    from gbuild.cli._judging import Question, judged, policy_asked, release_asked, roots
     from gbuild.cli._subject import subject
-    from gbuild.model import names
-    from gbuild.verify.policy import default_policy
+    from gbuild.cli._views import Shape, show
 
-    names.release_name(release, where="--release")
-    policy = default_policy(persons=persons, allow_weak=allow_weak)
     name = subject(what).name if what else None
-    roots = _roots(session, name, destination)
-    verdicts = [
-        verdict
-        for root in roots
-        for verdict in _verify(
-            session,
-            root,
-            release,
-            name=name,
-            policy=policy,
-            compare_to=compare_to,
-            keys=keys,
-            default_keyring=default_keyring,
-        )
-    ]
-    if not verdicts:
-        raise _no_release(release, roots)
-    _show(session, verdicts, policy, verbose=verbose, markup=markup)
+    question = Question(
+        release=release_asked(release, everything=everything),
+        name=name,
+        policy=policy_asked(policy_file, persons=persons, allow_weak=allow_weak),
+        roots=roots(session, name, destination),
+        compare_to=compare_to,
+        keys=keys,
+        default_keyring=default_keyring,
+        at=at,
+        since=since,
+    )
+    verdicts = judged(session, question)
+    shape = Shape(view=view or "text", output=output, verbose=verbose, markup=markup)
+    show(session, verdicts, question, shape)
     return exit_code(verdicts)
 
 
@@ -117,105 +132,6 @@ def exit_code(verdicts: Sequence[ReleaseVerdict]) -> int:
     if Outcome.UNTRUSTED in outcomes:
         return Untrusted.exit_code
     return AnswerIsNo.exit_code if Outcome.MISMATCH in outcomes else 0
-
-
-def _roots(session: Session, name: str | None, destination: Path | None) -> tuple[Path, ...]:
-    """Return the trees to look in; every one holds ``<release>/<signer>/``."""
-    if destination is not None:
-        return (destination.absolute(),)
-    sigs = session.workspace / "sigs"
-    if name is not None:
-        return (sigs / name,)
-    from gbuild.verify.read import releases
-
-    return tuple(sigs / package for package in releases(sigs)) if sigs.is_dir() else ()
-
-
-def _verify(
-    session: Session,
-    root: Path,
-    release: str,
-    *,
-    name: str | None,
-    policy: Policy,
-    compare_to: str | None,
-    keys: tuple[Path, ...],
-    default_keyring: bool,
-) -> tuple[ReleaseVerdict, ...]:
-    """Judge the release in one tree; nothing when the tree does not have it."""
-    from gbuild.host.keyring import Keyring
-    from gbuild.model.event import Event
-    from gbuild.verify.release import Checker, fill, verify_release
-
-    if not (root / release).exists():
-        return ()
-    source = _key_source(session, root, keys, default_keyring=default_keyring)
-    with Keyring() as keyring:
-        for problem in (*source.problems, *fill(keyring, source)):
-            session.sink(Event("warning", problem))
-        checker = Checker.of(keyring)
-        session.sink(Event("info", _about_keys(source, checker)))
-        return verify_release(
-            root, release, name=name, checker=checker, policy=policy, compare_to=compare_to
-        )
-
-
-def _key_source(
-    session: Session, root: Path, folders: tuple[Path, ...], *, default_keyring: bool
-) -> KeySource:
-    from gbuild.verify import keys
-
-    source = keys.from_folders(folders) if folders else keys.from_tree(root)
-    if not default_keyring:
-        return source
-    from gbuild.host.gpg import PersonalKeyring
-
-    own = PersonalKeyring(session.environment).export()
-    return keys.joined([source, keys.from_bytes("your own keyring", own)])
-
-
-def _about_keys(source: KeySource, checker: Checker) -> str:
-    primaries = {key.primary for key in checker.keys.values()}
-    places = ", ".join(source.folders) or "nowhere: no key folder in the tree, no --keys"
-    return f"{len(primaries)} public keys from {places}"
-
-
-def _no_release(release: str, roots: Sequence[Path]) -> Untrusted:
-    from gbuild.errors import Untrusted
-    from gbuild.verify.read import releases
-
-    there = [each for root in roots if root.is_dir() for each in releases(root)]
-    shown = ", ".join(there[:20]) + (", ..." if len(there) > 20 else "")
-    return Untrusted(
-        f"nobody has signed release {release}",
-        details=(
-            f"looked in {', '.join(map(str, roots)) or 'sigs'}",
-            f"releases there: {shown or 'none'}",
-        ),
-        hint="gsign writes there; name another tree with -d DIR",
-    )
-
-
-def _show(
-    session: Session,
-    verdicts: Sequence[ReleaseVerdict],
-    policy: Policy,
-    *,
-    verbose: bool,
-    markup: bool | None,
-) -> None:
-    from gbuild.cli._verdicts import text
-    from gbuild.verify.document import document
-    from gbuild.verify.policy import describe
-
-    session.answer(document(verdicts, required=describe(policy)))
-    if session.json:
-        return
-    marked = sys.stdout.isatty() if markup is None else markup
-    for verdict in verdicts:
-        session.say(text(verdict, verbose=verbose, markup=marked))
-        session.say()
-    session.say(f"required: {describe(policy)}")
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def text(verdict: ReleaseVerdict, *, verbose: bool, markup: bool, width: int | N
     if verbose:
         parts += [_details(entry) for entry in verdict.signers]
         parts += ["\n".join(map(escape.line, said))] if (said := words.comparisons(verdict)) else []
-    parts.append("\n".join([_sentence(verdict, markup=markup), *_reasons(verdict, width)]))
+    parts.append("\n".join([*_sentence(verdict, width, markup=markup), *_reasons(verdict, width)]))
     return "\n\n".join(parts)
 
 
@@ -139,9 +139,11 @@ def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _sentence(verdict: ReleaseVerdict, *, markup: bool) -> str:
+def _sentence(verdict: ReleaseVerdict, width: int | None, *, markup: bool) -> list[str]:
     sentence = f"{words.SENTENCES[verdict.outcome]} ({words.persons(verdict)})"
-    return f"\033[1;{_COLOURS[verdict.outcome]}m{sentence}\033[0m" if markup else sentence
+    colour = _COLOURS[verdict.outcome]
+    lines = table.wrapped(sentence, width)
+    return [f"\033[1;{colour}m{line}\033[0m" for line in lines] if markup else lines
 
 
 def _reasons(verdict: ReleaseVerdict, width: int | None) -> list[str]:

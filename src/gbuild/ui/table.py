@@ -11,7 +11,7 @@ from gbuild.ui import escape
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_NARROWEST = 12
+_NARROWEST = 7
 """Columns that a wrapped cell keeps at least."""
 
 

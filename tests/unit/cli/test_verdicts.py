@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gbuild.cli._verdicts import text
 from gbuild.cli.gverify import exit_code
 from gbuild.model.verdict import Claim, ReleaseVerdict, Signature, Status
+from gbuild.ui.matrix import text
 from gbuild.verify.judge import judge
 from gbuild.verify.policy import default_policy
 

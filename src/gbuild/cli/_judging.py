@@ -1,0 +1,247 @@
+"""What gverify judges: the trees, the releases in them, the keys, the policy."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gbuild.errors import Untrusted, UsageFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gbuild.cli._session import Session
+    from gbuild.model.policy import Policy
+    from gbuild.model.verdict import ReleaseVerdict
+    from gbuild.verify.keys import KeySource
+    from gbuild.verify.release import Checker
+
+_GLOB = frozenset("*?[")
+_MOST = 20_000
+"""Packages below ``sigs``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Everything that was asked, checked as far as it can be without reading a tree.
+
+    ``at`` is the moment to judge at, None for now; ``since`` leaves out what is all older.
+    """
+
+    release: str | None
+    name: str | None
+    roots: tuple[Path, ...]
+    policy: Policy
+    compare_to: str | None = None
+    keys: tuple[Path, ...] = ()
+    default_keyring: bool = False
+    at: int | None = None
+    since: int | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether many releases are asked for."""
+        return self.release is None or not _GLOB.isdisjoint(self.release)
+
+    @property
+    def title(self) -> str:
+        """What to call the trees: the folder that a person knows them by."""
+        known = [r.parent if r.name == "sigs" else r for r in self.roots]
+        return ", ".join(dict.fromkeys(each.name or str(each) for each in known)) or "sigs"
+
+    def wants(self, release: str) -> bool:
+        """Say whether a release is asked for."""
+        if self.release is None:
+            return True
+        return fnmatchcase(release, self.release) if self.whole else release == self.release
+
+
+def roots(session: Session, name: str | None, destination: Path | None) -> tuple[Path, ...]:
+    """Return the trees to look in; every one holds ``<release>/<signer>/``."""
+    if destination is not None:
+        if not destination.is_dir():
+            raise UsageFailure(
+                f"there is no folder {destination}", hint="-d names a tree of signatures"
+            )
+        return (destination.absolute(),)
+    from gbuild.model import sigs_layout
+
+    sigs = session.workspace / "sigs"
+    if name is not None:
+        return (sigs / name,)
+    from gbuild.host.foreign import opened
+
+    if not sigs.is_dir():
+        return ()
+    with opened(sigs) as folder:
+        packages = [each for each in folder.names(limit=_MOST) if folder.is_folder(each)]
+    return tuple(
+        sigs / each
+        for each in packages
+        if not each.startswith(".") and each not in sigs_layout.KEY_FOLDERS
+    )
+
+
+def release_asked(release: str | None, *, everything: bool) -> str | None:
+    """Return the release or glob that is asked for; None for all.
+
+    Raises:
+        UsageFailure: neither or both were given, or it is no release's name.
+    """
+    from gbuild.model import names
+
+    if everything == (release is not None):
+        raise UsageFailure(
+            "say which releases: --release NAME, --release GLOB, or --all (only one of them)"
+        )
+    if release is not None and _GLOB.isdisjoint(release):
+        names.release_name(release, where="--release")
+    return release
+
+
+def policy_asked(file: Path | None, *, persons: int | None, allow_weak: bool) -> Policy:
+    """Return the policy of the file, or that of somebody who wrote none.
+
+    Raises:
+        UsageFailure: a policy file and options that would change it.
+    """
+    if file is None:
+        from gbuild.verify.policy import default_policy
+
+        return default_policy(persons=persons or 1, allow_weak=allow_weak)
+    if persons is not None or allow_weak:
+        raise UsageFailure(
+            "--policy says all that counts: --persons and --allow-weak have no place beside it",
+            hint="in the policy: require: {at_least: N, of: anyone}, weak_signatures: [SHA1]",
+        )
+    from gbuild.formats.policy import read_policy
+    from gbuild.host.files import read_small
+
+    return read_policy(read_small(file), path=str(file))
+
+
+def judged(session: Session, question: Question) -> list[ReleaseVerdict]:
+    """Judge every release that is asked for, in the order of trees, releases and packages.
+
+    Raises:
+        Untrusted: nobody signed any of them.
+    """
+    found = [verdict for root in question.roots for verdict in _tree(session, root, question)]
+    if not found:
+        raise _nothing(question)
+    since = question.since
+    return found if since is None else [each for each in found if _is_since(each, since)]
+
+
+def _tree(session: Session, root: Path, question: Question) -> Iterator[ReleaseVerdict]:
+    """Judge the releases of one tree; nothing when it has none of them."""
+    from gbuild.host.keyring import Keyring
+    from gbuild.model.event import Event
+    from gbuild.verify.release import Checker, fill
+
+    if not _has_any(root, question):
+        return
+    source = _key_source(session, root, question)
+    with Keyring(at=question.at) as keyring:
+        for problem in (*source.problems, *fill(keyring, source)):
+            session.sink(Event("warning", problem))
+        checker = Checker.of(keyring, source)
+        session.sink(Event("info", _about_keys(source, checker)))
+        yield from _verdicts(root, question, checker)
+
+
+def _has_any(root: Path, question: Question) -> bool:
+    if not root.is_dir():
+        return False
+    from gbuild.verify.places import of_release, places
+
+    if question.release is None or question.whole:
+        return any(question.wants(place.release) for place in places(root))
+    return bool(of_release(root, question.release))
+
+
+def _verdicts(root: Path, question: Question, checker: Checker) -> Iterator[ReleaseVerdict]:
+    from gbuild.verify.judge import judge
+    from gbuild.verify.release import groups, verify_release
+
+    policy, compare_to = question.policy, question.compare_to
+    moment = int(time.time()) if question.at is None else question.at
+    if question.release is not None and not question.whole:
+        yield from verify_release(
+            root,
+            question.release,
+            name=question.name,
+            checker=checker,
+            policy=policy,
+            compare_to=compare_to,
+            at=moment,
+        )
+        return
+    found = groups(
+        root, checker=checker, wanted=lambda at: question.wants(at.release), name=question.name
+    )
+    for each in found:
+        if each.claims or question.name is None:
+            yield judge(
+                each.release,
+                each.name,
+                each.claims,
+                policy=policy,
+                compare_to=compare_to,
+                at=moment,
+            )
+
+
+def _key_source(session: Session, root: Path, question: Question) -> KeySource:
+    from gbuild.verify import keys
+
+    source = keys.from_folders(question.keys) if question.keys else keys.from_tree(root)
+    if not question.default_keyring:
+        return source
+    from gbuild.host.gpg import PersonalKeyring
+
+    own = PersonalKeyring(session.environment).export()
+    return keys.joined([source, keys.from_bytes("your own keyring", own)])
+
+
+def _about_keys(source: KeySource, checker: Checker) -> str:
+    primaries = {key.primary for key in checker.keys.values()}
+    places = ", ".join(source.folders) or "nowhere: no key folder in the tree, no --keys"
+    return f"{len(primaries)} public keys from {places}"
+
+
+def _is_since(verdict: ReleaseVerdict, since: int) -> bool:
+    """Say whether anything of a release is from then or later; what has no date is shown."""
+    dates = [
+        date
+        for entry in verdict.signers
+        for date in (
+            entry.claim.evidence.seen if entry.claim.evidence else None,
+            entry.claim.signature.created if entry.claim.signature else None,
+        )
+        if date is not None
+    ]
+    return not dates or max(dates) >= since
+
+
+def _nothing(question: Question) -> Untrusted:
+    there = _releases(question.roots)
+    shown = ", ".join(there[:20]) + (", ..." if len(there) > 20 else "")
+    what = "any release" if question.release is None else f"release {question.release}"
+    return Untrusted(
+        f"nobody has signed {what}",
+        details=(
+            f"looked in {', '.join(map(str, question.roots)) or 'sigs'}",
+            f"releases there: {shown or 'none'}",
+        ),
+        hint="gsign writes there; name another tree with -d DIR",
+    )
+
+
+def _releases(roots: Sequence[Path]) -> list[str]:
+    from gbuild.verify.places import releases
+
+    return [each for root in roots if root.is_dir() for each in releases(root)]
