@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
-HELLO = ("lxc", "lxd", "kvm", "oci")
-ONE_OF_FOUR = "trixie-amd64"
-_LABELS = ["bookworm-amd64", "bookworm-i386", "trixie-amd64", "trixie-i386"]
-_WITHOUT = [word for s in ("bookworm", "trixie") for word in ("--without", f"{s}-security:i386")]
+HELLO = ("lxc", "lxd", "oci")
 
 
 def _backends(*names: str) -> list[Any]:
@@ -83,7 +80,7 @@ def _folder() -> Iterator[str]:
 @contextmanager
 def _ready(backend: str, commands: Commands, place: Path) -> Iterator[tuple[Commands, Path]]:
     """Yield commands that can use the backend, and a folder to work in."""
-    tool = {"lxc": "lxc-start", "lxd": "lxd", "kvm": "qemu-system-x86_64", "oci": "podman"}[backend]
+    tool = {"lxc": "lxc-start", "lxd": "lxd", "oci": "podman"}[backend]
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is not installed")
     work = place / "work"
