@@ -83,8 +83,8 @@ def _policy(git: Git, base: str) -> Policy:
 
 
 def _show(session: Session, found: Proposal) -> None:
-    from gbuild.cli._verdicts import text
     from gbuild.ui import escape
+    from gbuild.ui.matrix import text
 
     session.answer(
         {
