@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gbuild.host.sandbox.steps import Step
 
 PACKAGE = "lxc"
-TOOLS = ("lxc-start", "lxc-attach", "lxc-info")
+TOOLS = ("lxc-start", "lxc-attach")
 
 _ATTENDANT = Path(__file__).parent / "attendant.py"
 _NAMESPACES = kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID
@@ -84,7 +84,6 @@ def _job(spec: BoxSpec, tools: dict[str, str]) -> Job:
         "inside": furnish(layout),
         "process": process(spec.layout),
         "start": [tools["lxc-start"], *name, "-d"],
-        "find": [tools["lxc-info"], *name, "-p", "-H"],
         "daemon": [
             *(tools["lxc-attach"], *name, "--clear-env"),
             *("-v", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "--", *DAEMON),

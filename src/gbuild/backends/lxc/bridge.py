@@ -82,12 +82,13 @@ class Bridge:
             _forward()
             near, far = _free_addresses()
             _ip(
-                f"link add {self._name} addrgenmode none type bridge",
+                f"link add {self._name} type bridge",
                 f"addr add {near} dev {self._name}",
-                f"link set {self._name} up",
-                f"link add gbv{token} addrgenmode none type veth peer name eth0 netns {pid}",
-                f"link set gbv{token} master {self._name} up",
+                f"link add gbv{token} type veth peer name eth0 netns {pid}",
+                f"link set gbv{token} master {self._name}",
             )
+            _without_ipv6(self._name, f"gbv{token}")
+            _ip(f"link set gbv{token} up", f"link set {self._name} up")
         _ip(
             f"addr add {far} dev eth0",
             "link set eth0 up",
@@ -194,6 +195,13 @@ def _stop_forwarding() -> None:
 def _elements(listed: dict[str, list[dict[str, dict[str, list[str]]]]]) -> list[str]:
     sets = (item["set"] for item in listed["nftables"] if "set" in item)
     return [name for one in sets for name in one.get("elem", [])]
+
+
+def _without_ipv6(*names: str) -> None:
+    for name in names:
+        place = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
+        if place.exists():
+            place.write_text("1\n")
 
 
 def _ip(*lines: str, inside: int | None = None) -> None:

@@ -1,13 +1,16 @@
 """The list of system calls as a profile for liblxc: what :mod:`gbuild.host.sandbox.seccomp` says.
 
 Format: version 2 of ``lxc.seccomp.profile`` in lxc.container.conf(5): an allowlist with the answer
-to everything else, then for each binary interface a line per call: its name, an answer (allow
-unless it is said) and conditions ``[argument,value,operator,mask]``. As there, a listed call is
-allowed, an unlisted old one answers EPERM and an unlisted new one ENOSYS; the latter also goes
-for calls that this host's libseccomp has never heard of, and for all of x32.
+to everything else, then a line per call: its name, an answer (allow unless it is said) and
+conditions ``[argument,value,operator,mask]``. As there, a listed call is allowed; an unlisted one
+answers EPERM if it is old, else ENOSYS, which goes for calls that this host's libseccomp has
+never heard of, too.
 
-libseccomp cannot say "otherwise", and a number of 32 bits must be compared under a mask: the
-kernel ignores what else is in the register. So what is not forbidden is spelt out as masks.
+Differences: old calls that no program makes answer ENOSYS (each line costs time at every start).
+liblxc gives every line to all interfaces of the processor, x32 too (sections for one interface
+are not honoured), so there is one list for all. It knows the socket calls of i386 only as
+``socketcall``. And libseccomp cannot say "otherwise", so what is not forbidden is spelt out as
+masks: the kernel reads 32 bits of these arguments and ignores the others.
 """
 
 from __future__ import annotations
@@ -22,17 +25,13 @@ _WORD = 0xFFFFFFFF
 _FAMILIES, _PROTOCOLS, _REQUESTS = 6, 5, 32
 """Bits that tell socket families, netlink protocols and ioctl requests apart."""
 
-_OLD = """
-_sysctl acct add_key afs_syscall bdflush bpf break clock_adjtime clock_settime create_module
-delete_module fanotify_init fanotify_mark finit_module ftime get_kernel_syms getpmsg gtty
-idle init_module io_pgetevents ioperm iopl kcmp kexec_file_load kexec_load keyctl lock
-lookup_dcookie migrate_pages mount move_pages mpx name_to_handle_at nfsservctl nice oldfstat
-oldlstat oldolduname oldstat olduname open_by_handle_at perf_event_open pivot_root prof
-profil putpmsg query_module quotactl reboot request_key security setdomainname sethostname
-setns settimeofday sgetmask ssetmask stime stty swapoff swapon sysfs syslog tuxcall ulimit
-umount umount2 unshare uselib userfaultfd ustat vhangup vm86 vm86old vmsplice vserver
+_REFUSED = """
+acct add_key bpf clock_adjtime clock_settime delete_module fanotify_init finit_module init_module
+io_pgetevents ioperm iopl kcmp kexec_load keyctl migrate_pages mount move_pages name_to_handle_at
+open_by_handle_at perf_event_open pivot_root quotactl reboot request_key setdomainname sethostname
+setns settimeofday swapoff swapon syslog umount umount2 unshare userfaultfd vhangup vmsplice
 """
-"""Calls with numbers below 400 that are not allowed."""
+"""Calls that are not allowed and that programs try; all have numbers below 400."""
 
 
 @lru_cache
@@ -40,28 +39,20 @@ def text(*, i386_sockets: bool = False) -> str:
     """Return the profile.
 
     ``i386_sockets`` lets 32-bit programs make sockets: their family cannot be checked, so that
-    is needed where the image has such programs, else left closed.
+    is needed where the image has such programs, else closed.
     """
-    socket32 = ("socket", "socketcall") if i386_sockets else (f"socket errno {errno.EAFNOSUPPORT}",)
+    allowed = syscalls.X86_64.keys() | syscalls.I386.keys()
+    narrow = "socketcall" if i386_sockets else f"socketcall errno {errno.EAFNOSUPPORT}"
     lines = [
         "2",
         f"allowlist errno {errno.ENOSYS}",
-        "[x86_64]",
-        *_plain(syscalls.X86_64),
+        *sorted(allowed - {"clone", "ioctl", "personality", "socket", "socketcall"}),
+        *(f"{name} errno {errno.EPERM}" for name in _REFUSED.split()),
         *_conditional(),
         *_socket(),
-        "[x86]",
-        *_plain(syscalls.I386),
-        *_conditional(),
-        *socket32,
+        narrow,
     ]
     return "\n".join(lines) + "\n"
-
-
-def _plain(table: Iterable[str]) -> Iterator[str]:
-    """Lines for calls that are always allowed, and for those that never are."""
-    yield from sorted(set(table) - {"clone", "ioctl", "personality", "socket", "socketcall"})
-    yield from (f"{name} errno {errno.EPERM}" for name in _OLD.split())
 
 
 def _conditional() -> Iterator[str]:

@@ -55,7 +55,6 @@ if TYPE_CHECKING:
         inside: list[Step]
         process: list[Step]
         start: list[str]
-        find: list[str]
         log: str
 
 
