@@ -1,0 +1,121 @@
+"""An image of ours as the OCI image format has it: same image, same digests, on every host.
+
+Layer, configuration and manifest follow the OCI image specification 1.0; the layer is the image's
+tar as it is. ``manifest.json`` is the older format of ``docker save``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gbuild.model.image import Image
+
+KEY = "org.gbuild.image"
+"""Label of an image: its key."""
+
+ENVIRONMENT = "org.gbuild.environment"
+"""Label of an image: its suite and architecture."""
+
+_ARCHITECTURES = {"amd64": "amd64", "i386": "amd64", "arm64": "arm64"}
+"""Debian's names to Go's; an i386 image runs on amd64 hosts, by setarch."""
+
+_MEDIA = "application/vnd.oci.image"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OciImage:
+    """The documents of an image; ``config`` names it for engines, ``manifest`` for registries."""
+
+    layer: str
+    size: int
+    config: bytes
+    manifest: bytes
+
+    @property
+    def identity(self) -> str:
+        """sha256 (64 hex) of the configuration: the engine's image id."""
+        return hashlib.sha256(self.config).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """``sha256:<64 hex>`` of the manifest."""
+        return f"sha256:{hashlib.sha256(self.manifest).hexdigest()}"
+
+
+def describe(image: Image) -> OciImage:
+    """Compose the documents of an image; nothing but the image decides their bytes."""
+    environment = image.environment
+    size = image.tar.stat().st_size
+    created = datetime.fromtimestamp(environment.date, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    config = _canonical(
+        {
+            "architecture": _ARCHITECTURES.get(environment.arch, environment.arch),
+            "config": {"Labels": {KEY: image.key, ENVIRONMENT: environment.label}},
+            "created": created,
+            "history": [{"created": created, "created_by": "gbuild"}],
+            "os": "linux",
+            "rootfs": {"diff_ids": [f"sha256:{image.sha256}"], "type": "layers"},
+        }
+    )
+    manifest = _canonical(
+        {
+            "config": _descriptor("config.v1+json", config),
+            "layers": [
+                {
+                    "digest": f"sha256:{image.sha256}",
+                    "mediaType": f"{_MEDIA}.layer.v1.tar",
+                    "size": size,
+                }
+            ],
+            "mediaType": f"{_MEDIA}.manifest.v1+json",
+            "schemaVersion": 2,
+        }
+    )
+    return OciImage(layer=image.sha256, size=size, config=config, manifest=manifest)
+
+
+def write_layout(oci: OciImage, tar: Path, folder: Path) -> None:
+    """Make ``folder`` an OCI image layout; its layer is a symbolic link to ``tar``."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    (folder / "oci-layout").write_bytes(_canonical({"imageLayoutVersion": "1.0.0"}))
+    manifest = _descriptor("manifest.v1+json", oci.manifest)
+    (folder / "index.json").write_bytes(_canonical({"manifests": [manifest], "schemaVersion": 2}))
+    (blobs / oci.identity).write_bytes(oci.config)
+    (blobs / oci.digest.removeprefix("sha256:")).write_bytes(oci.manifest)
+    (blobs / oci.layer).symlink_to(tar)
+
+
+def write_archive(oci: OciImage, tar: Path, path: Path) -> None:
+    """Write a tar that ``docker load`` reads; equal for equal images."""
+    listing = [{"Config": f"{oci.identity}.json", "Layers": [f"{oci.layer}.tar"], "RepoTags": None}]
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as out:
+        for name, data in (
+            (f"{oci.identity}.json", oci.config),
+            ("manifest.json", _canonical(listing)),
+        ):
+            out.addfile(_member(name, len(data)), io.BytesIO(data))
+        with tar.open("rb") as layer:
+            out.addfile(_member(f"{oci.layer}.tar", os.fstat(layer.fileno()).st_size), layer)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member
+
+
+def _descriptor(kind: str, data: bytes) -> dict[str, str | int]:
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return {"digest": digest, "mediaType": f"{_MEDIA}.{kind}", "size": len(data)}
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

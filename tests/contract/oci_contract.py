@@ -1,0 +1,47 @@
+"""The container backend keeps the contract: run by an ordinary user (see test_oci)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from gbuild.backends.oci import OciBackend
+from gbuild.host.store import Store
+from gbuild.model.event import discard
+from gbuild.target.contract import BackendContract
+
+_DELEGATED = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+_WHY = "an ordinary user has no control groups of version 1"
+
+
+class TestOci(BackendContract):
+    kind = OciBackend
+    cannot: ClassVar[Mapping[str, str]] = {} if _DELEGATED else {"memory": _WHY, "processes": _WHY}
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def rested(cls, store: Store, environment: Mapping[str, str]) -> Iterator[None]:
+        """In the end no process and no folder of podman is left either."""
+        yield
+        backend = OciBackend(store=store, environment=environment, sink=discard)
+        run = backend.engine.run
+        assert run is not None
+        backend.prune()
+        assert not run.exists()
+        assert _processes(str(run)) == []
+
+
+def _processes(word: str) -> list[str]:
+    """Return the command lines and environments in which a word occurs."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+        except OSError:
+            continue  # it has ended, or is not ours to see
+        if word.encode() in words:
+            found.append(words.decode(errors="replace"))
+    return found

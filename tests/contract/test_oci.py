@@ -1,0 +1,36 @@
+"""The container backend keeps the contract, with podman and without root."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from gbuild.target.contract import neighbour
+
+from . import person
+
+_HERE = Path(__file__).parent
+
+if shutil.which("podman") is None:
+    pytest.skip("podman is not installed", allow_module_level=True)
+
+if os.getuid() != 0:
+    from .oci_contract import TestOci  # noqa: F401 - collected from here
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_an_ordinary_user_sees_the_contract_kept(open_folder: Path) -> None:
+    with person.made(open_folder) as someone, neighbour.made() as outside:
+        words = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=15")
+        names = ("GBUILD_TEST_KILLS", "GBUILD_TEST_STRICT")
+        env = {name: os.environ[name] for name in names if name in os.environ}
+        done = someone.run(
+            *words, _HERE / "oci_contract.py",
+            env={**env, neighbour.VARIABLE: outside.to_json(), "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
