@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 
-from gbuild.backends.lxc import LxcBackend
-from gbuild.target.contract import BackendContract
+from gbuild.target.contract import neighbour
+
+from . import person
+from .lxc_contract import TestLxc  # noqa: F401 - collected from here
+
+_HERE = Path(__file__).parent
 
 if shutil.which("lxc-start") is None:
     pytest.skip("lxc is not installed", allow_module_level=True)
 
 
-class TestLxc(BackendContract):
-    kind = LxcBackend
+@pytest.mark.root
+@pytest.mark.slow
+def test_an_ordinary_user_sees_the_contract_kept(open_folder: Path) -> None:
+    with person.made(open_folder) as someone, neighbour.made() as outside:
+        words = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8")
+        names = ("GBUILD_TEST_KILLS", "GBUILD_TEST_STRICT")
+        env = {name: os.environ[name] for name in names if name in os.environ}
+        done = someone.run(
+            *words, _HERE / "lxc_contract.py",
+            env={**env, neighbour.VARIABLE: outside.to_json(), "PYTHONDONTWRITEBYTECODE": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

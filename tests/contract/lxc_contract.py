@@ -1,0 +1,46 @@
+"""LXC containers keep the contract: run by root, and by an ordinary user (see test_lxc)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+from gbuild.backends.lxc import LxcBackend
+from gbuild.host import cgroup
+from gbuild.host.process import run
+from gbuild.host.store import Store
+from gbuild.model.image import Image
+from gbuild.target.backend import TargetSpec
+from gbuild.target.contract import BackendContract
+
+_HELD = frozenset[str]().union(*(place.controllers for place in cgroup.places()))
+_WHY = "nobody gave this person control groups"
+
+
+class TestLxc(BackendContract):
+    kind = LxcBackend
+    files = 5_000  # trees go the same way as on userns
+    cannot: ClassVar[Mapping[str, str]] = {
+        what: _WHY
+        for what, controller in (("memory", "memory"), ("processes", "pids"))
+        if controller not in _HELD
+    }
+
+    @classmethod
+    def spec(cls, image: Image, **changes: object) -> TargetSpec:
+        """Those that are killed have a network: there is more to clean up."""
+        if str(changes.get("name")).startswith("killed"):
+            changes["network"] = True
+        return super().spec(image, **changes)
+
+    def leftovers(self, name: str, store: Store) -> set[str]:
+        networks = {
+            f"network {place.name}"
+            for place in Path("/sys/class/net").iterdir()
+            if place.name.startswith(("gbb", "gbv"))
+        }
+        if os.geteuid() == 0 and b"gbuild_lxc" in run(("nft", "list", "tables")).stdout:
+            networks.add("rules of nftables")
+        return super().leftovers(name, store) | networks
