@@ -194,7 +194,7 @@ def locks(draw: st.DrawFn) -> Lock:
                 request=tuple(draw(st.lists(NAME, max_size=3))),
                 archives=draw(st.permutations(ARCHIVES).map(tuple)),
                 packages=draw(package_lists),
-                boot=draw(package_lists),
+                boot=tuple(p for p in draw(package_lists) if p.arch != "i386"),
                 base=draw(st.sampled_from(["full", "minimal"])),
                 foreign=("i386",),
             )
