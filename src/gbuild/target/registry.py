@@ -12,6 +12,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,9 @@ from gbuild.errors import UsageFailure
 from gbuild.host.files import write_atomically
 from gbuild.host.store import Store
 from gbuild.target.backend import TargetInfo
+
+_IDENTITY = re.compile(r"\.?(.+~\d+~[0-9a-f]{8})\..+")
+"""Name of a file that belongs to one target, or of one that was being written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +106,20 @@ class Registry:
 
     def remove(self, identity: str) -> None:
         """Forget an entry and the files kept beside it; the entry itself goes last."""
+        for half in self.folder.glob(f".{glob.escape(identity)}.*"):
+            half.unlink(missing_ok=True)  # its writer was killed
         for path in self.folder.glob(f"{glob.escape(identity)}.*"):
             if path.suffix != ".json":
                 path.unlink(missing_ok=True)
         (self.folder / f"{identity}.json").unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove files of targets that have no entry and whose maker was killed."""
+        known = {entry.id for entry in self.entries()}
+        for path in self.folder.glob("*"):
+            found = _IDENTITY.fullmatch(path.name)
+            if found and found[1] not in known and not _starting(found[1]):
+                path.unlink(missing_ok=True)
 
     def infos(self) -> tuple[TargetInfo, ...]:
         """Return what a person may know of every target."""

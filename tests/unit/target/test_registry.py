@@ -101,3 +101,15 @@ def test_only_scratch_of_the_dead_is_abandoned(registry: Registry) -> None:
     for name in (living.id, new_id("starting"), "dead~1073741824~ab", "not ours"):
         (registry.scratch / name).mkdir(parents=True)
     assert [p.name for p in registry.abandoned_scratch()] == ["dead~1073741824~ab"]
+
+
+def test_what_killed_writers_left_goes_and_nothing_else(registry: Registry) -> None:
+    registry.add(kept := _entry())
+    ours, dead, other = new_id("two"), f"three~{2**22 + 1}~0badcafe", "README.json"
+    stays = {f"{kept.id}.json", f".{kept.id}.json.half", f".{ours}.json.half", other}
+    for name in (*stays, f".{dead}.json.half", f"{dead}.sock"):
+        (registry.folder / name).touch(exist_ok=True)
+    registry.sweep()
+    assert {path.name for path in registry.folder.iterdir()} == stays
+    registry.remove(kept.id)
+    assert {path.name for path in registry.folder.iterdir()} == {f".{ours}.json.half", other}

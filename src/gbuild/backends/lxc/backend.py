@@ -102,6 +102,7 @@ class LxcBackend(keeper.Keepable):
             if not entry.alive():
                 removed += (f"target {entry.name}", *_release(entry))
                 self._registry.remove(entry.id)
+        self._registry.sweep()
         for folder in self._registry.abandoned_scratch():
             self._copies.remove_scratch(folder)
             removed.append(str(folder))

@@ -106,6 +106,7 @@ class LxdBackend(Backend):
                 remove(self._daemon_of(entry), entry.held["instance"][0])
                 self._registry.remove(entry.id)
                 removed.append(f"target {entry.name}")
+        self._registry.sweep()
         return (*removed, *self._strays())
 
     def _strays(self) -> tuple[str, ...]:

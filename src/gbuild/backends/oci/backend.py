@@ -32,7 +32,6 @@ class OciBackend(Backend):
         "engine": "podman or docker, or the path of one (default: the first that is installed)",
         "runtime": "podman's OCI runtime: runc, crun or a path (default: podman's own choice)",
         "storage": "own (below the store, the default), default (the engine's), or a folder",
-        "image": "NAME@sha256:...: start from this image of the engine in place of gbuild's own",
     }
 
     def probe(self) -> tuple[Finding, ...]:
@@ -97,6 +96,7 @@ class OciBackend(Backend):
         """Remove the containers of dead targets, by the registry and by their label."""
         with self._using():
             removed = self._remove_dead()
+            self.registry.sweep()
         self._rest()
         return removed
 
@@ -160,9 +160,7 @@ class OciBackend(Backend):
 
     def _ready(self, image: Image) -> Ready:
         if image.key not in self._known:
-            given = self.options.get("image")
-            ready = self._images.provide(image) if given is None else self._images.given(given)
-            self._known[image.key] = ready
+            self._known[image.key] = self._images.provide(image)
         return self._known[image.key]
 
     def _start(self, spec: TargetSpec) -> Start:

@@ -1,10 +1,9 @@
-"""Images in the engine: ours, imported once and known by their computed digest, or a given one."""
+"""Images in the engine: imported once, known by the digest that we computed ourselves."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from gbuild.backends.oci import layout
 from gbuild.backends.oci.engine import Engine
-from gbuild.errors import BackendFailure, Busy, Unavailable, UsageFailure, WrongHash
+from gbuild.errors import BackendFailure, Busy, WrongHash
 from gbuild.host.store import Store
 from gbuild.model.event import Event, Sink
 from gbuild.model.image import Image
@@ -24,19 +23,14 @@ from gbuild.target.backend import Prepared
 _IMPORT = 1800.0
 _STALE = 86400.0
 _PIECE = "oci-import-"
-_DIGEST = re.compile(r"(?:[a-z0-9][a-z0-9./:_-]*@)?(?:sha256:)?[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """An image that the engine has: its id, and the digest it is known by elsewhere.
-
-    ``ours`` says that we made it, so that the lock tells what is in it.
-    """
+    """An image that the engine has: its id, and the digest it is known by elsewhere."""
 
     identity: str
     digest: str
-    ours: bool
 
 
 class Images:
@@ -70,29 +64,7 @@ class Images:
                 hint="gbase prune --backend oci --all, then build again",
             )
         self._note(image, found)
-        return Ready(identity=oci.identity, digest=oci.digest, ours=True)
-
-    def given(self, name: str) -> Ready:
-        """Return the image that a person names by digest; it must be there.
-
-        Raises:
-            UsageFailure: the name has no digest.
-            Unavailable: the engine does not have it.
-        """
-        if not _DIGEST.fullmatch(name):
-            raise UsageFailure(
-                f"image={name}: expected NAME@sha256:<64 hex digits> or sha256:<64 hex digits>",
-                details=("a tag can be moved: what is built in must be named by its digest",),
-            )
-        done = self._engine.ask("image", "inspect", name, check=False)
-        if done.returncode != 0:
-            raise Unavailable(
-                f"{self._engine.kind} does not have the image {name}",
-                hint=f"{self._engine.kind} pull NAME@sha256:...",
-            )
-        found = json.loads(done.stdout)[0]
-        digest = str(found.get("Digest") or f"sha256:{str(found['Id']).removeprefix('sha256:')}")
-        return Ready(identity=str(found["Id"]).removeprefix("sha256:"), digest=digest, ours=False)
+        return Ready(identity=oci.identity, digest=oci.digest)
 
     def listed(self) -> tuple[Prepared, ...]:
         """Return the images that were imported for this store and are still there."""
@@ -146,7 +118,7 @@ class Images:
             return None
         found = json.loads(done.stdout)[0]
         digest = str(found.get("Digest") or f"sha256:{identity}")
-        return Ready(identity=identity, digest=digest, ours=True)
+        return Ready(identity=identity, digest=digest)
 
     def _import(self, image: Image, oci: layout.OciImage) -> None:
         label = image.environment.label

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import subprocess  # noqa: TID251 - processes that live beside this one
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -69,7 +68,7 @@ class Start:
             identity=self._id,
             store=str(registry.folder.parents[1]),
             image=image.identity,
-            date=spec.image.environment.date if image.ours else sys.maxsize,
+            date=spec.image.environment.date,
             kind=engine.kind,
             spec=spec,
             held=self._held,

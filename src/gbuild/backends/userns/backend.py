@@ -96,6 +96,7 @@ class UsernsBackend(keeper.Keepable):
         for entry in dead:
             groups += cgroup.remove_dead(entry.held.get("groups", ()))
             self._registry.remove(entry.id)
+        self._registry.sweep()
         folders = self._registry.abandoned_scratch()
         for folder in folders:
             self._copies.remove_scratch(folder)
