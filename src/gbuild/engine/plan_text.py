@@ -9,6 +9,7 @@ from gbuild.model.plan import (
     GetTree,
     Job,
     MakeFolders,
+    MoveBuild,
     Plan,
     PutFiles,
     PutTree,
@@ -24,6 +25,8 @@ def describe_step(step: Step) -> Mapping[str, object]:
     match step:
         case MakeFolders(paths=paths):
             found = {"step": "make-folders", "paths": list(paths)}
+        case MoveBuild(path=path, link=link):
+            found = {"step": "move-build", "path": path, "link": link}
         case PutFiles(files=files, dest=dest):
             held = [{"name": f.name, "sha256": f.sha256} for f in files]
             found = {"step": "put-files", "dest": dest, "files": held}
@@ -80,6 +83,8 @@ def _line(step: Step) -> str:
     match step:
         case MakeFolders(paths=paths):
             found = f"make {' '.join(paths)}"
+        case MoveBuild(path=path, link=link):
+            found = f"make {path} the build folder, behind {link}"
         case PutFiles(files=files, dest=dest):
             found = f"put {', '.join(f.name for f in files)} into {dest}"
         case PutTree(dest=dest, digest=digest):

@@ -19,6 +19,7 @@ from gbuild.model.plan import (
     Inputs,
     Job,
     MakeFolders,
+    MoveBuild,
     Plan,
     PutFiles,
     PutTree,
@@ -26,12 +27,19 @@ from gbuild.model.plan import (
     SetAlternative,
     Step,
 )
+from gbuild.model.surroundings import USUAL, Surroundings
 
 _FALLBACK_MTIME = 946684800
 """2000-01-01, for the files of a build whose reference time is not a date."""
 
 
-def plan_build(descriptor: Descriptor, options: BuildOptions, inputs: Inputs, lock: Lock) -> Plan:
+def plan_build(
+    descriptor: Descriptor,
+    options: BuildOptions,
+    inputs: Inputs,
+    lock: Lock,
+    surroundings: Surroundings = USUAL,
+) -> Plan:
     """Plan every job of a descriptor, in Gitian's order.
 
     Raises:
@@ -40,7 +48,7 @@ def plan_build(descriptor: Descriptor, options: BuildOptions, inputs: Inputs, lo
     """
     check_sudo(descriptor, options)
     reference = reference_of(descriptor, [r.author_time for r in inputs.remotes])
-    request = _Request(descriptor, options, inputs, reference)
+    request = _Request(descriptor, options, inputs, reference, surroundings)
     jobs = tuple(
         _job(request, f"{suite}-{arch}", _locked(lock, descriptor, suite, arch), arch)
         for suite, arch in descriptor.environments
@@ -105,6 +113,17 @@ class _Request:
     options: BuildOptions
     inputs: Inputs
     reference: Reference
+    surroundings: Surroundings
+
+    @property
+    def user(self) -> str:
+        """The build user."""
+        return self.surroundings.user or self.descriptor.user
+
+    @property
+    def home(self) -> str:
+        """The build user's home."""
+        return self.surroundings.home or f"/home/{self.user}"
 
 
 def _job(request: _Request, label: str, environment: Environment, arch: str) -> Job:
@@ -113,12 +132,13 @@ def _job(request: _Request, label: str, environment: Environment, arch: str) -> 
         label=label,
         environment=environment.label,
         environment_digest=environment_digest(environment),
-        user=descriptor.user,
+        user=request.user,
         network=has_network(descriptor, options),
         sudo=descriptor.sudo and options.allow_sudo,
         scratch=options.scratch,
         mtime=_FALLBACK_MTIME if epoch is None else epoch,
         steps=tuple(_steps(request, _run_script(request, environment, arch))),
+        surroundings=request.surroundings,
     )
     return replace(job, digest=_sha256(_essence(job)))
 
@@ -131,16 +151,19 @@ def _run_script(request: _Request, environment: Environment, arch: str) -> RunSc
         num_procs=request.options.num_procs,
         memory=request.options.memory,
         has_git=any(package.name == "git" for package in environment.packages),
+        surroundings=request.surroundings,
     )
     return RunScript(argv=shell_argv(arch), script=script)
 
 
 def _steps(request: _Request, script: RunScript) -> list[Step]:
     descriptor, options, inputs = request.descriptor, request.options, request.inputs
-    home = f"/home/{descriptor.user}"
+    home = request.home
     caches = cache_folders(descriptor)
     folders = ["build", "out", "inst", *(f"cache/{folder}" for folder in caches)]
-    steps: list[Step] = [MakeFolders(paths=tuple(f"{home}/{folder}" for folder in folders))]
+    steps: list[Step] = [*_build_folder(request)]
+    made = folders[1:] if steps else folders
+    steps.append(MakeFolders(paths=tuple(f"{home}/{folder}" for folder in made)))
     if inputs.files:
         steps.append(PutFiles(files=inputs.files, dest=f"{home}/build"))
     steps += [
@@ -167,8 +190,15 @@ def _steps(request: _Request, script: RunScript) -> list[Step]:
     return steps
 
 
+def _build_folder(request: _Request) -> list[Step]:
+    """Return the step that puts the build folder elsewhere than usual, if it is to be there."""
+    path, link = request.surroundings.build_path, f"{request.home}/build"
+    return [] if path is None or path == link else [MoveBuild(path=path, link=link)]
+
+
 def _essence(job: Job) -> object:
     """List what decides a job's artefacts; no path of this host is in it."""
+    usual = job.surroundings == USUAL
     return [
         job.label,
         job.environment_digest,
@@ -178,6 +208,7 @@ def _essence(job: Job) -> object:
         job.scratch,
         job.mtime,
         [describe_step(step) for step in job.steps],
+        *(() if usual else (repr(job.surroundings),)),
     ]
 
 

@@ -25,12 +25,14 @@ from gbuild.model.plan import (
     GetTree,
     Job,
     MakeFolders,
+    MoveBuild,
     PutFiles,
     PutTree,
     RunScript,
     SetAlternative,
     Step,
 )
+from gbuild.model.surroundings import Surroundings
 from gbuild.target.backend import Machine, TargetSpec
 from gbuild.target.receive_tree import TreeLimits
 
@@ -145,6 +147,10 @@ class _Attempt:
             sudo=self.job.sudo,
             scratch=self.job.scratch,
             limits=limits_of(self.shared.options),
+            hostname=self.job.surroundings.hostname,
+            number=self.job.surroundings.number,
+            home=self.job.home,
+            extras=_extras(self.job.surroundings),
         )
 
     def _take(
@@ -154,6 +160,10 @@ class _Attempt:
         match step:
             case MakeFolders(paths=paths):
                 self._checked(target, install, user, "mkdir", "-p", "--", *paths)
+            case MoveBuild(path=path, link=link):
+                owned = ("-o", user, "-g", user, "-m", "0755")
+                self._checked(target, install, "root", "install", "-d", *owned, "--", path)
+                self._checked(target, install, user, "ln", "-s", "--", path, link)
             case PutFiles(files=files, dest=dest):
                 pairs = [(file.path, file.name) for file in files]
                 target.put_files(pairs, dest, user=user, mtime=mtime, timeout=TREE_TIMEOUT)
@@ -235,6 +245,18 @@ class _Attempt:
         self.shared.sink(Event("warning" if kind == "warning" else "step", text, data))
 
 
+def _extras(surroundings: Surroundings) -> dict[str, str]:
+    """Return what a backend is asked for beyond what every one of them has."""
+    extras = {}
+    if surroundings.processors:
+        extras["processors"] = ",".join(str(number) for number in surroundings.processors)
+    if surroundings.boot_clock:
+        extras["clock.boot"] = extras["clock.monotonic"] = str(surroundings.boot_clock)
+    if surroundings.personality:
+        extras["personality"] = hex(surroundings.personality)
+    return extras
+
+
 def _took(run: Run) -> str:
     return f"took longer than {run.options.timeout:g} seconds (--timeout) and was killed"
 
@@ -253,7 +275,7 @@ def _how(status: int) -> str:
 def _room(target: Target, job: Job) -> tuple[str, ...]:
     """Say whether the target's disk is full; silence when it cannot be asked any more."""
     try:
-        argv = ("df", "--output=avail,iavail", "--block-size=1M", f"/home/{job.user}")
+        argv = ("df", "--output=avail,iavail", "--block-size=1M", job.home)
         done = target.run(argv, user="root", timeout=10)
         space, inodes = done.stdout.split()[-2:]
         full = int(space) < 1 or (inodes.isdigit() and int(inodes) < 1)

@@ -8,12 +8,14 @@ written here too, in its order, and nothing more unless a key of our own asks fo
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gbuild.errors import DescriptorInvalid
 from gbuild.model.descriptor import Descriptor
+from gbuild.model.surroundings import USUAL, Surroundings
 
 _GITIAN = {"i386": (32, "i386"), "amd64": (64, "x86_64"), "linux64": (64, "linux64")}
 _32_BIT = ("armel", "armhf")
@@ -110,6 +112,7 @@ def build_script(
     num_procs: int,
     memory: int,
     has_git: bool,
+    surroundings: Surroundings = USUAL,
 ) -> bytes:
     """Write the whole script.
 
@@ -122,14 +125,15 @@ def build_script(
         has_git: whether the image has git; every remote's index is then made to know the
             files as they lie in the target. Gitian ran ``git reset --hard && git clean -fd``
             there; what is put here is pristine already, and a reset would date every file now.
+        surroundings: what is not as usual.
     """
-    locale = _LOCALES[descriptor.base]
+    locale = surroundings.locale or _LOCALES[descriptor.base]
     lines = [
         "#!/bin/bash",
         "set -e",
         f"export LANG='{locale}'",
         f"export LC_ALL='{locale}'",
-        "umask 002",
+        f"umask {surroundings.umask:03o}",
         "export OUTDIR=$HOME/out",
         f"GBUILD_BITS={_machine(architecture)[0]}",
         *_cache_lines(descriptor),
@@ -143,8 +147,9 @@ def build_script(
         f"REFERENCE_DATE='{reference.date}'",
         f"REFERENCE_TIME='{reference.time}'",
         *_epoch_lines(descriptor, reference),
+        *_surrounding_lines(surroundings),
         "",
-        "cd build",
+        "cd build" if surroundings.build_path is None else "cd -P build",
     ]
     return "\n".join([*lines, descriptor.script.rstrip("\n"), ""]).encode()
 
@@ -163,6 +168,16 @@ def _epoch_lines(descriptor: Descriptor, reference: Reference) -> list[str]:
     if not descriptor.source_date_epoch:
         return []
     return [f"export SOURCE_DATE_EPOCH={reference.epoch}", "export TZ=UTC"]
+
+
+def _surrounding_lines(surroundings: Surroundings) -> list[str]:
+    """Export what is not as usual, over what the lines before have set."""
+    exports = dict(surroundings.environment)
+    if surroundings.timezone is not None:
+        exports["TZ"] = surroundings.timezone
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in exports.items()]
+    lines += [f"PATH=$PATH:{shlex.quote(folder)}" for folder in surroundings.path]
+    return lines
 
 
 def _refresh_line(folder: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from gbuild.model.options import Scratch
+from gbuild.model.surroundings import USUAL, Surroundings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +65,14 @@ class MakeFolders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MoveBuild:
+    """Make the build folder at ``path``, and a symbolic link ``link`` that leads to it."""
+
+    path: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PutFiles:
     """Put input files into the folder ``dest`` (absolute, in the target)."""
 
@@ -110,7 +119,9 @@ class GetTree:
     folder: str
 
 
-Step = MakeFolders | PutFiles | PutTree | SetAlternative | CutNetwork | RunScript | GetTree
+Step = (
+    MakeFolders | MoveBuild | PutFiles | PutTree | SetAlternative | CutNetwork | RunScript | GetTree
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +143,13 @@ class Job:
     scratch: Scratch
     mtime: int
     steps: tuple[Step, ...]
+    surroundings: Surroundings = USUAL
     digest: str = ""
+
+    @property
+    def home(self) -> str:
+        """The build user's home."""
+        return self.surroundings.home or f"/home/{self.user}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

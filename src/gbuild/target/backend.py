@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, Self
 from gbuild.host.store import Store
 from gbuild.model.event import Sink
 from gbuild.model.image import Image
+from gbuild.model.surroundings import BUILD_USER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +34,11 @@ class Limits:
 class TargetSpec:
     """What to start: a fresh copy of ``image`` under ``name``.
 
-    ``user`` is the build user to be made (uid 1000, home /home/<user>); ``network`` False means
-    that no packet leaves the target from its first instruction; ``sudo`` gives the user a
-    password-less sudo rule and lets set-uid programs work.
+    ``user`` is the build user to be made, ``number`` its and its group's number, ``home`` its home
+    (None: /home/<user>); ``network`` False means that no packet leaves the target from its first
+    instruction; ``sudo`` gives the user a password-less sudo rule and lets set-uid programs work.
+    ``extras`` are for the backends that know them (:attr:`Backend.varies`): ``processors``
+    (``0,2``), ``clock.boot`` and ``clock.monotonic`` (seconds), ``personality`` (personality(2)).
     """
 
     name: str
@@ -46,6 +49,8 @@ class TargetSpec:
     sudo: bool = False
     scratch: Literal["tmpfs", "disk"] = "tmpfs"
     limits: Limits = field(default_factory=Limits)
+    number: int = BUILD_USER
+    home: str | None = None
     extras: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -136,12 +141,15 @@ class Backend(ABC):
         needs: what it wants of the host, in a few words: root, a daemon, /dev/kvm.
         settings: the options it understands (``--backend-option KEY=VALUE``, or the table
             ``[backends.NAME]`` of the configuration), each with a line of help.
+        varies: what it honours of a :class:`TargetSpec` beyond what every backend must:
+            ``ids``, ``home``, ``processors``, ``clock``, ``personality``.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     needs: ClassVar[str]
     settings: ClassVar[Mapping[str, str]] = {}
+    varies: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
         self,

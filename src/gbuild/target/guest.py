@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from gbuild.host.sandbox.layout import Account, File, account_lines, naming
+from gbuild.model.surroundings import BUILD_USER
 
 _FOLDER = "/run/gbuild"
 
@@ -39,9 +40,6 @@ SETUP = (
     ),
 )
 """Makes a new target complete; reads :func:`archive` from its standard input."""
-
-BUILD_USER = 1000
-"""User and group number of the build user."""
 
 _CONFIGURATION = f"""\
 HostKey {_FOLDER}/host_key
@@ -103,11 +101,13 @@ class Guest:
     hostname: str = "gitian"
     sudo: bool = False
     resolver: str = ""
+    number: int = BUILD_USER
+    home: str | None = None
 
     @property
     def account(self) -> Account:
         """The build user."""
-        return Account(name=self.user, number=BUILD_USER, home=f"/home/{self.user}")
+        return Account(name=self.user, number=self.number, home=self.home or f"/home/{self.user}")
 
     def files(self) -> tuple[File, ...]:
         """Return the server's files and, if asked for, the rule of sudo."""

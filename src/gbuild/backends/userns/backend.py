@@ -29,6 +29,7 @@ class UsernsBackend(keeper.Keepable):
     name = NAME
     summary = "user namespaces of this host: no daemon, no root"
     needs = "uidmap (as a user), passt (for network)"
+    varies = frozenset({"ids", "home", "processors", "clock", "personality"})
 
     def __init__(
         self,
@@ -113,6 +114,8 @@ class UsernsBackend(keeper.Keepable):
             host=new_key(),
             client=new_key(),
             hostname=spec.hostname,
+            number=spec.number,
+            home=spec.home,
             sudo=spec.sudo,
             resolver=resolver,
         )
