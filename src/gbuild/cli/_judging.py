@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gbuild.cli._asked import is_glob
 from gbuild.errors import Untrusted, UsageFailure
 
 if TYPE_CHECKING:
@@ -16,10 +17,10 @@ if TYPE_CHECKING:
     from gbuild.cli._session import Session
     from gbuild.model.policy import Policy
     from gbuild.model.verdict import ReleaseVerdict
+    from gbuild.verify.checker import Witness
     from gbuild.verify.keys import KeySource
     from gbuild.verify.release import Checker
 
-_GLOB = frozenset("*?[")
 _MOST = 20_000
 """Packages below ``sigs``."""
 
@@ -28,7 +29,8 @@ _MOST = 20_000
 class Question:
     """Everything that was asked, checked as far as it can be without reading a tree.
 
-    ``at`` is the moment to judge at, None for now; ``since`` leaves out what is all older.
+    ``at`` is the moment to judge at, None for now; ``since`` leaves out what is all older;
+    ``witness`` finds outside evidence of when a signature existed.
     """
 
     release: str | None
@@ -40,11 +42,12 @@ class Question:
     default_keyring: bool = False
     at: int | None = None
     since: int | None = None
+    witness: Witness | None = None
 
     @property
     def whole(self) -> bool:
         """Whether many releases are asked for."""
-        return self.release is None or not _GLOB.isdisjoint(self.release)
+        return self.release is None or is_glob(self.release)
 
     @property
     def title(self) -> str:
@@ -85,44 +88,6 @@ def roots(session: Session, name: str | None, destination: Path | None) -> tuple
     )
 
 
-def release_asked(release: str | None, *, everything: bool) -> str | None:
-    """Return the release or glob that is asked for; None for all.
-
-    Raises:
-        UsageFailure: neither or both were given, or it is no release's name.
-    """
-    from gbuild.model import names
-
-    if everything == (release is not None):
-        raise UsageFailure(
-            "say which releases: --release NAME, --release GLOB, or --all (only one of them)"
-        )
-    if release is not None and _GLOB.isdisjoint(release):
-        names.release_name(release, where="--release")
-    return release
-
-
-def policy_asked(file: Path | None, *, persons: int | None, allow_weak: bool) -> Policy:
-    """Return the policy of the file, or that of somebody who wrote none.
-
-    Raises:
-        UsageFailure: a policy file and options that would change it.
-    """
-    if file is None:
-        from gbuild.verify.policy import default_policy
-
-        return default_policy(persons=persons or 1, allow_weak=allow_weak)
-    if persons is not None or allow_weak:
-        raise UsageFailure(
-            "--policy says all that counts: --persons and --allow-weak have no place beside it",
-            hint="in the policy: require: {at_least: N, of: anyone}, weak_signatures: [SHA1]",
-        )
-    from gbuild.formats.policy import read_policy
-    from gbuild.host.files import read_small
-
-    return read_policy(read_small(file), path=str(file))
-
-
 def judged(session: Session, question: Question) -> list[ReleaseVerdict]:
     """Judge every release that is asked for, in the order of trees, releases and packages.
 
@@ -148,7 +113,7 @@ def _tree(session: Session, root: Path, question: Question) -> Iterator[ReleaseV
     with Keyring(at=question.at) as keyring:
         for problem in (*source.problems, *fill(keyring, source)):
             session.sink(Event("warning", problem))
-        checker = Checker.of(keyring, source)
+        checker = Checker.of(keyring, source, witness=question.witness)
         session.sink(Event("info", _about_keys(source, checker)))
         yield from _verdicts(root, question, checker)
 

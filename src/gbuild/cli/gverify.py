@@ -65,6 +65,18 @@ if TYPE_CHECKING:
     help="Persons who must have signed every artefact alike  [default: 1].",
 )
 @click.option("--allow-weak", is_flag=True, help="Count SHA-1 signatures and short keys too.")
+@click.option(
+    "--evidence",
+    multiple=True,
+    metavar="DIR@COMMIT",
+    help="A git repository whose history, up to that commit, shows when a signature was there.",
+)
+@click.option(
+    "--timestamps",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Certificates of authorities whose proofs (.tsr) show when a signature was there.",
+)
 @click.option("--explain", "view", flag_value="explain", help="Say in sentences why, or why not.")
 @click.option("--markdown", "view", flag_value="markdown", help="Markdown, for a pull request.")
 @click.option("--html", "view", flag_value="html", help="One page that needs nothing else.")
@@ -92,6 +104,8 @@ def gverify(
     policy_file: Path | None,
     persons: int | None,
     allow_weak: bool,
+    evidence: tuple[str, ...],
+    timestamps: Path | None,
     view: View | None,
     output: Path | None,
 ) -> int:
@@ -101,7 +115,8 @@ def gverify(
     checked. Exit code 0: everybody who counts agrees; 1: they do not; 8: bad, missing or too
     few signatures. No key is fetched, nothing in the tree is run.
     """
-    from gbuild.cli._judging import Question, judged, policy_asked, release_asked, roots
+    from gbuild.cli._asked import policy_asked, release_asked, witness_asked
+    from gbuild.cli._judging import Question, judged, roots
     from gbuild.cli._subject import subject
     from gbuild.cli._views import Shape, show
 
@@ -116,6 +131,7 @@ def gverify(
         default_keyring=default_keyring,
         at=at,
         since=since,
+        witness=witness_asked(evidence, timestamps),
     )
     verdicts = judged(session, question)
     shape = Shape(view=view or "text", output=output, verbose=verbose, markup=markup)

@@ -110,8 +110,8 @@ class Claim:
     all statuses that hold, of which ``status`` is the first in precedence. ``person`` is
     whose the primary key is, when something outside of the entry binds the two. ``inputs`` maps
     files and folders to sha256 or ``git:<commit>``, ``packages`` environments to their manifest's
-    text; both are empty where a document says nothing of them. ``record`` is a sha256 over all
-    that the document says of a build: who copies it has the same one. ``place`` is the folder
+    text; both are empty where a document says nothing of them. ``record`` is a digest over
+    all that the document says of a build: who copies it has the same one. ``place`` is the folder
     below the tree (``archive/1.0/alice``), ``notes`` are oddities that change no status.
     """
 

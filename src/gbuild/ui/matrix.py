@@ -126,6 +126,9 @@ def _details(entry: SignerVerdict) -> str:
     lines = [f"{claim.signer}: {meaning(claim)}"]
     if entry.objection and entry.objection != meaning(claim):
         lines.append(f"  not counted  {entry.objection}")
+    lines += [f"  note       {note}" for note in claim.notes]
+    if claim.evidence:
+        lines.append(f"  seen       {_moment(claim.evidence.seen)}, {claim.evidence.source}")
     if signature:
         lines.append(f"  key        {claim.fingerprint or signature.key_id or '(not named)'}")
         lines += [f"  user       {signature.user_id}"] if signature.user_id else []

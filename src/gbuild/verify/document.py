@@ -57,6 +57,7 @@ def _signer(entry: SignerVerdict) -> Mapping[str, object]:
     signature = claim.signature
     return {
         "signer": claim.signer,
+        "place": claim.place,
         "status": claim.status.value,
         "fingerprint": claim.fingerprint,
         "person": entry.person,
@@ -67,9 +68,16 @@ def _signer(entry: SignerVerdict) -> Mapping[str, object]:
         "user": signature.user_id if signature else None,
         "weaknesses": list(signature.weaknesses) if signature else [],
         "problem": claim.problem,
+        "evidence": _evidence(claim),
+        "notes": list(claim.notes),
         "same_record": list(entry.same_record),
         "artifacts": {path: state.value for path, state in entry.states.items()},
     }
+
+
+def _evidence(claim: Claim) -> Mapping[str, object] | None:
+    found = claim.evidence
+    return None if found is None else {"seen": found.seen, "source": found.source}
 
 
 def _comparison(comparison: Comparison) -> Mapping[str, object]:

@@ -8,7 +8,7 @@ text and are checked before they become files.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -69,6 +69,11 @@ def repository(folder: Path) -> Git:
     raise UsageFailure(f"{folder} is not a git repository")
 
 
+def is_id(text: str) -> bool:
+    """Say whether a text is the whole id of an object."""
+    return _ID.fullmatch(text) is not None
+
+
 def commit_id(git: Git, revision: str) -> str:
     """Return the commit that a revision names.
 
@@ -121,6 +126,29 @@ def _change(raw: bytes, path: bytes) -> Change:
         blob=match["new"].decode(),
         before=match["old"].decode(),
     )
+
+
+def changed_blobs(
+    git: Git, pairs: Iterable[tuple[str, str]], *, seconds: float
+) -> Iterator[tuple[str, str, str]]:
+    """Yield (commit, path, blob) of every file that a commit has and another had otherwise.
+
+    Args:
+        git: the repository.
+        pairs: a commit and what it is compared with; nothing when that is empty.
+        seconds: how long git may take.
+    """
+    order = "".join(f"{one} {other}".rstrip() + "\n" for one, other in pairs).encode()
+    words = ("diff-tree", "--stdin", "-r", "-z", "--root", "--raw", "--no-renames")
+    more = ("--no-ext-diff", "--abbrev=64", "--diff-filter=AMT")
+    commit = ""
+    fields = iter(git.run(*words, *more, stdin=order, timeout=seconds).stdout.split(b"\0"))
+    for field in fields:
+        if not field.startswith(b":"):
+            commit = field.decode()
+            continue
+        change = _change(field, next(fields))
+        yield commit, change.path, change.blob
 
 
 def files(git: Git, commit: str, *below: str) -> tuple[TreeFile, ...]:
