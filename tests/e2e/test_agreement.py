@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.contract import lxd_server, person
 
-from .conftest import DESCRIPTORS
+from .conftest import DESCRIPTORS, RELEASES_ONLY
 
 if TYPE_CHECKING:
     from tests.conftest import Common
@@ -36,7 +36,7 @@ def locked(commands: Commands, common: Common) -> Path:
 
     def lock(folder: Path) -> None:
         shutil.copy(DESCRIPTORS / "hello.yml", folder)
-        commands.run("glock", "--boot", "hello.yml", cwd=folder)
+        commands.run("glock", "--boot", "hello.yml", *RELEASES_ONLY, cwd=folder)
 
     return common.once("hello to boot", lock)
 

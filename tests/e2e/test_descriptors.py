@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import DESCRIPTORS
+from .conftest import DESCRIPTORS, RELEASES_ONLY
 
 if TYPE_CHECKING:
     from .conftest import Project
@@ -53,7 +53,7 @@ def greeter(project: Project) -> Path:
 
 def test_a_git_remote_and_the_cache(project: Project, greeter: Path) -> None:
     shutil.copy(DESCRIPTORS / "greeter.yml", project.root)
-    project.commands.run("glock", "greeter.yml", cwd=project.root)
+    project.commands.run("glock", "greeter.yml", *RELEASES_ONLY, cwd=project.root)
     words = ("greeter.yml", "--commit", "greeter=v1.0", "--url", f"greeter={greeter}", "--json")
     first = project.gbuild(*words).answer
     state = _before(first)
@@ -86,7 +86,7 @@ def _before(answer: dict[str, str]) -> str:
 
 def test_a_poisoned_cache_shows_and_can_be_left_out(project: Project, greeter: Path) -> None:
     shutil.copy(DESCRIPTORS / "greeter.yml", project.root)
-    project.commands.run("glock", "greeter.yml", cwd=project.root)
+    project.commands.run("glock", "greeter.yml", *RELEASES_ONLY, cwd=project.root)
     words = ("greeter.yml", "--commit", "greeter=v1.0", "--url", f"greeter={greeter}", "--json")
     clean = project.gbuild(*words).answer
     state = _before(clean)

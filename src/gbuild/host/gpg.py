@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gbuild.errors import SigningKeyFailure
-from gbuild.host.process import CLEAN_ENVIRONMENT, which
+from gbuild.host.process import CLEAN_ENVIRONMENT, run, which
 
 if TYPE_CHECKING:
     import gnupg
@@ -33,6 +33,10 @@ PERSONAL = (
 
 _DIGESTS = "SHA512 SHA384 SHA256"
 _TAIL = 6
+_TRIES = 4
+_NO_AGENT = "can't connect to the"
+"""What gpg says, in the clean environment's language, of an agent that does not answer."""
+_LAUNCH_TIMEOUT = 60.0
 
 
 def personal_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -73,9 +77,30 @@ class PersonalKeyring:
             ) from error
 
     def listing(self, *, secret: bool) -> str:
-        """Return the keys as a colon listing (see gbuild.formats.gpgstatus)."""
-        data: bytes = self._gpg.list_keys(secret).data
-        return data.decode("utf-8", "replace")
+        """Return the keys as a colon listing (see gbuild.formats.gpgstatus).
+
+        gpg gives its agent five seconds to come up, which a busy host may not have: then it lists
+        no secret key. So the agent is started and gpg asked again.
+
+        Raises:
+            SigningKeyFailure: gpg listed nothing for another reason than that there is nothing.
+        """
+        for _ in range(_TRIES):
+            made = self._gpg.list_keys(secret)
+            data: bytes = made.data
+            if data or (not made.returncode and _NO_AGENT not in made.stderr):
+                return data.decode("utf-8", "replace")
+            self._launch_agent()
+        raise SigningKeyFailure(
+            "gpg could not list your keys",
+            details=_own_words(made.stderr),
+            hint="try: gpgconf --launch gpg-agent && gpg --list-secret-keys",
+        )
+
+    def _launch_agent(self) -> None:
+        """Start the agent unless it runs; whether that helped, the next listing tells."""
+        argv = (which("gpgconf", package="gpgconf"), "--launch", "gpg-agent")
+        run(argv, env=self._environment, timeout=_LAUNCH_TIMEOUT, check=False)
 
     def sign(self, document: bytes, *, key: str) -> bytes:
         """Return a binary detached signature by exactly this key.

@@ -30,8 +30,13 @@ from gbuild.model.lock import Environment
 from .conftest import a_descriptor
 from .mirror import Key, Mirror
 
-BROKEN = ("bookworm-security:i386", "trixie-security:i386")
-"""Left out: the mirror of the machines that test has i386 indexes out of step."""
+MOVING = tuple(
+    f"{s}-{pocket}" for s in ("bookworm", "trixie") for pocket in ("security", "updates")
+)
+"""Left out: pockets that change every day, so that a mirror may have them out of step.
+
+What pockets do is tested with archives of our own (test_lock.py).
+"""
 
 
 @dataclass
@@ -49,7 +54,7 @@ class Today:
         folder: Path | None = None,
         *,
         extra: tuple[str, ...] = (),
-        without: tuple[str, ...] = BROKEN,
+        without: tuple[str, ...] = MOVING,
         **changes: Any,
     ) -> Environment:
         lock, _ = lock_descriptor(
@@ -221,7 +226,6 @@ def test_packages_of_a_foreign_architecture_are_installed(today: Today) -> None:
         "amd64",
         multiarch=("i386",),
         extra=("libc6:i386",),
-        without=("bookworm-security",),
     )
     image = today.image(environment)
     with tarfile.open(image.tar) as archive:

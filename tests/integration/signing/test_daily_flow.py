@@ -268,6 +268,29 @@ def test_a_key_that_cannot_be_used(
     assert not workspace.sigs.exists()
 
 
+def stop_agent(person: Person) -> None:
+    subprocess.run(["gpgconf", "--homedir", person.home, "--kill", "gpg-agent"], check=True)
+
+
+def test_an_agent_that_comes_up_too_late(workspace: Workspace, alice: Person) -> None:
+    """On a busy host gpg gives its agent up; it is not taken for a person without keys."""
+    stop_agent(alice)
+    (alice.home / "gpg.conf").write_text("agent-program /bin/false\n")
+    signed = workspace.sign(alice, "--signer", "alice@example.org")
+    assert signed.code == 0, signed.err
+
+
+def test_an_agent_that_never_comes_up(workspace: Workspace, alice: Person) -> None:
+    stop_agent(alice)
+    where = ["gpgconf", "--homedir", str(alice.home), "--list-dirs", "agent-socket"]
+    socket = Path(subprocess.run(where, check=True, capture_output=True, text=True).stdout.strip())
+    socket.write_text("%Assuan%\nsocket=/nowhere/agent\n")
+    signed = workspace.sign(alice, "--signer", "alice@example.org")
+    assert signed.code == 2
+    assert "gpg could not list your keys" in signed.err
+    assert "can't connect to the agent" in signed.err
+
+
 def test_gpg_conf_cannot_swap_the_key(workspace: Workspace, alice: Person) -> None:
     other = alice.make("Other <other@example.org>")
     (alice.home / "gpg.conf").write_text(f"local-user {other}\n")

@@ -92,9 +92,8 @@ def make_machine(tmp_path: Path) -> Iterator[Callable[..., LocalMachine]]:
     """Return a function that starts such a machine with more sshd options."""
     if not SSHD.exists():
         pytest.skip("openssh-server is not installed")
-    made = not PRIVILEGE_SEPARATION.exists()
-    if made and os.getuid() == 0:
-        PRIVILEGE_SEPARATION.mkdir(mode=0o755)
+    if os.getuid() == 0:
+        PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)  # stays: others may be using it
     machines: list[LocalMachine] = []
 
     def make(*options: str) -> LocalMachine:
@@ -106,8 +105,6 @@ def make_machine(tmp_path: Path) -> Iterator[Callable[..., LocalMachine]]:
     yield make
     for machine in machines:
         machine.stop()
-    if made and os.getuid() == 0:
-        PRIVILEGE_SEPARATION.rmdir()
 
 
 @pytest.fixture
