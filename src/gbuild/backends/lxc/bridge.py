@@ -20,7 +20,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gbuild.errors import BackendFailure, HostFailure
@@ -28,7 +28,7 @@ from gbuild.host.process import run, which
 from gbuild.host.uplink import interfaces
 
 TABLE = "gbuild_lxc"
-_PREFIX = "gbb"
+_PREFIX, _CABLE = "gbb", "gbv"
 _POOL = ipaddress.IPv4Network("10.213.0.0/16")
 """Each target takes four addresses of it; routes that others have in it are respected."""
 
@@ -84,11 +84,11 @@ class Bridge:
             _ip(
                 f"link add {self._name} type bridge",
                 f"addr add {near} dev {self._name}",
-                f"link add gbv{token} type veth peer name eth0 netns {pid}",
-                f"link set gbv{token} master {self._name}",
+                f"link add {_CABLE}{token} type veth peer name eth0 netns {pid}",
+                f"link set {_CABLE}{token} master {self._name}",
             )
-            _without_ipv6(self._name, f"gbv{token}")
-            _ip(f"link set gbv{token} up", f"link set {self._name} up")
+            _without_ipv6(self._name, f"{_CABLE}{token}")
+            _ip(f"link set {_CABLE}{token} up", f"link set {self._name} up")
         _ip(
             f"addr add {far} dev eth0",
             "link set eth0 up",
@@ -113,25 +113,39 @@ class Bridge:
 
 def remove(names: Iterable[str]) -> tuple[str, ...]:
     """Remove bridges of ours; with the last one of this host go rules and forwarding."""
-    wanted = [name for name in names if name.startswith(_PREFIX)]
+    wanted = {name for name in names if name.startswith(_PREFIX)}
     if not wanted:
         return ()
+    cables = {f"{_CABLE}{name.removeprefix(_PREFIX)}" for name in wanted}
     with _alone():
-        found = _bridges() & set(wanted)
-        if found:
-            _ip(*(f"link del gbv{n.removeprefix(_PREFIX)}" for n in found if _cable(n)))
-            _ip(*(f"link del {name}" for name in found))
-        if not _bridges():
+        found = _interfaces() & wanted
+        _delete(*(_interfaces() & cables), *found)
+        if not any(name.startswith(_PREFIX) for name in _interfaces()):
             _stop_forwarding()
     return tuple(f"bridge {name}" for name in sorted(found))
 
 
-def _bridges() -> set[str]:
-    return {p.name for p in Path("/sys/class/net").iterdir() if p.name.startswith(_PREFIX)}
+def _delete(*names: str) -> None:
+    """Delete interfaces; the kernel deletes a cable itself when the target at its end is gone.
+
+    Raises:
+        HostFailure: one is still there.
+    """
+    if not names:
+        return
+    lines = "".join(f"link del {name}\n" for name in names)
+    ip = which("ip", package="iproute2")
+    done = run((ip, "-force", "-batch", "-"), stdin=lines.encode(), check=False)
+    if left := _interfaces().intersection(names):
+        raise HostFailure(
+            f"the interfaces {', '.join(sorted(left))} could not be removed",
+            details=tuple(done.stderr.decode(errors="replace").splitlines()[-5:]),
+            hint="sudo ip link del NAME",
+        )
 
 
-def _cable(bridge: str) -> bool:
-    return Path(f"/sys/class/net/gbv{bridge.removeprefix(_PREFIX)}").exists()
+def _interfaces() -> set[str]:
+    return set(os.listdir("/sys/class/net"))
 
 
 def _free_addresses() -> tuple[ipaddress.IPv4Interface, ipaddress.IPv4Interface]:
@@ -164,17 +178,18 @@ def _forward() -> None:
     added = f"add element inet {TABLE} forwarding {{ {names} }}\n" if off else ""
     run((nft, "-f", "-"), stdin=f"{_RULES}{added}".encode())
     for name in off:
-        (_SETTINGS / f"conf/{name}/forwarding").write_text("1\n")
+        _set(_SETTINGS / f"conf/{name}/forwarding", "1")
 
 
 def _not_forwarding() -> list[str]:
     """Return the interfaces that drop what is not for this host."""
     ignored = ("all", "default", "lo")
-    places = [p for p in (_SETTINGS / "conf").iterdir() if p.name not in ignored]
+    names = [name for name in os.listdir(_SETTINGS / "conf") if name not in ignored]
     return [
-        p.name
-        for p in places
-        if not p.name.startswith(("gbb", "gbv")) and (p / "forwarding").read_text().strip() == "0"
+        name
+        for name in names
+        if not name.startswith((_PREFIX, _CABLE))
+        and _get(_SETTINGS / f"conf/{name}/forwarding") == "0"
     ]
 
 
@@ -184,11 +199,9 @@ def _stop_forwarding() -> None:
     listed = run((nft, "-j", "list", "set", "inet", TABLE, "forwarding"), check=False)
     if listed.returncode != 0:
         return
-    if (_SETTINGS / "ip_forward").read_text().strip() == "0":
+    if _get(_SETTINGS / "ip_forward") == "0":
         for name in _elements(json.loads(listed.stdout)):
-            place = _SETTINGS / f"conf/{name}/forwarding"
-            if place.exists():
-                place.write_text("0\n")
+            _set(_SETTINGS / f"conf/{name}/forwarding", "0")
     run((nft, "delete", "table", "inet", TABLE))
 
 
@@ -199,9 +212,21 @@ def _elements(listed: dict[str, list[dict[str, dict[str, list[str]]]]]) -> list[
 
 def _without_ipv6(*names: str) -> None:
     for name in names:
-        place = Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6")
-        if place.exists():
-            place.write_text("1\n")
+        _set(Path(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6"), "1")
+
+
+def _get(setting: Path) -> str:
+    """Read a setting; nothing of an interface that has gone meanwhile."""
+    try:
+        return setting.read_text().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _set(setting: Path, value: str) -> None:
+    """Write a setting unless its interface has gone meanwhile, or this kernel has none such."""
+    with suppress(FileNotFoundError):
+        setting.write_text(f"{value}\n")
 
 
 def _ip(*lines: str, inside: int | None = None) -> None:
