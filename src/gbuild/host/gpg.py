@@ -85,12 +85,13 @@ class PersonalKeyring:
         Raises:
             SigningKeyFailure: gpg listed nothing for another reason than that there is nothing.
         """
+        made = self._gpg.list_keys(secret)
         for _ in range(_TRIES):
-            made = self._gpg.list_keys(secret)
             data: bytes = made.data
             if data or (not made.returncode and _NO_AGENT not in made.stderr):
                 return data.decode("utf-8", "replace")
             self._launch_agent()
+            made = self._gpg.list_keys(secret)
         raise SigningKeyFailure(
             "gpg could not list your keys",
             details=_own_words(made.stderr),
