@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +22,14 @@ _WHY = "an ordinary user has no control groups of version 1"
 class TestOci(BackendContract):
     kind = OciBackend
     cannot: ClassVar[Mapping[str, str]] = {} if _DELEGATED else {"memory": _WHY, "processes": _WHY}
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def store(cls) -> Iterator[Store]:
+        """A store whose path is no name of an image."""
+        folder = Path(tempfile.mkdtemp(prefix="Gbuild-_Contract__", dir="/var/tmp"))
+        yield Store(folder / "store")
+        shutil.rmtree(folder)
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod

@@ -149,7 +149,7 @@ class AttachedMachine(Machine):
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as channel:
                 channel.settimeout(_PATIENCE)
-                reach(channel, self._folder, f"{self._entry.id}.sock")
+                self._reach(channel)
                 channel.send(request.encode())
                 data, descriptors, _, _ = socket.recv_fds(channel, _ANSWER, 1)
         except OSError as error:
@@ -162,6 +162,17 @@ class AttachedMachine(Machine):
         if answer != "ok":
             raise BackendFailure(f"the target {self.name} refused to {request}", details=(answer,))
         return answer, descriptors
+
+    def _reach(self, channel: socket.socket) -> None:
+        """Connect to the keeper; one that still starts its target listens when it is done."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return reach(channel, self._folder, f"{self._entry.id}.sock")
+            except (FileNotFoundError, ConnectionRefusedError):
+                if time.monotonic() > deadline or not self.alive():
+                    raise
+            time.sleep(0.01)
 
 
 def reach(channel: socket.socket, folder: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -41,9 +42,6 @@ class OciBackend(Backend):
                 return probe.findings(self.engine)
         except GbuildError as error:
             return (probe.missing(error),)
-        finally:
-            with suppress(GbuildError):
-                self._rest()
 
     def prepare(self, image: Image) -> None:
         """Import the image into the engine; a second call in this process asks nothing."""
@@ -53,6 +51,8 @@ class OciBackend(Backend):
 
     def prepared(self) -> tuple[Prepared, ...]:
         """List the images that were imported for this store."""
+        if not self._images.noted():
+            return ()
         with self._using():
             return self._images.listed()
 
@@ -129,8 +129,10 @@ class OciBackend(Backend):
 
     @cached_property
     def engine(self) -> Engine:
-        """The engine, found at the first use."""
-        return find(self.options, self.environment, self.store)
+        """The engine, found at the first use; it rests again when this process ends."""
+        found = find(self.options, self.environment, self.store)
+        atexit.register(self._leave)
+        return found
 
     @contextmanager
     def _using(self) -> Iterator[None]:
@@ -139,8 +141,13 @@ class OciBackend(Backend):
             self.engine.wake()
             yield
 
+    def _leave(self) -> None:
+        if self.store.root.is_dir():
+            with suppress(GbuildError):  # ``gtarget prune`` tries again, and says why not
+                self._rest()
+
     def _rest(self) -> None:
-        """Leave no process behind when nobody uses our storage any more."""
+        """Leave no process and no folder behind when nobody uses our storage any more."""
         with suppress(Busy), self.store.lock(_LOCK, wait=0):
             if not self.registry.entries():
                 self.engine.rest()

@@ -25,6 +25,9 @@ Kind = Literal["podman", "docker"]
 PATIENCE = 120.0
 """Seconds that the engine may take to answer a question."""
 
+_NOTE = "boot"
+"""File in the folder of an own storage: the boot in which it was made."""
+
 _PASSED = (
     *("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"),
     *("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "DOCKER_HOST", "DOCKER_CONTEXT"),
@@ -115,10 +118,11 @@ class Engine:
         """
         if self.run is None or not self.run.exists():
             return
-        listed = self.ask("ps", "--all", "--quiet", check=False)
-        if not listed.stdout.split():
-            self.ask("system", "migrate", check=False)
-            shutil.rmtree(self.run)
+        if os.listdir(self.run) != [_NOTE]:  # else podman never ran
+            if self.ask("ps", "--all", "--quiet").stdout.split():
+                return
+            self.ask("system", "migrate")
+        shutil.rmtree(self.run)
 
     def failure(self, brief: str, stderr: bytes) -> BackendFailure:
         """Return an error with the engine's last words and, where it is known, what helps."""
@@ -230,7 +234,7 @@ def _make_private(folder: Path) -> None:
 
 def _renew(folder: Path) -> None:
     """Empty the folder after a boot: podman takes what it finds there for running."""
-    note, boot = folder / "boot", Path("/proc/sys/kernel/random/boot_id").read_text()
+    note, boot = folder / _NOTE, Path("/proc/sys/kernel/random/boot_id").read_text()
     if note.exists() and note.read_text() == boot:
         return
     for path in folder.iterdir():

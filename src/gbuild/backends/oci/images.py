@@ -66,6 +66,10 @@ class Images:
         self._note(image, found)
         return Ready(identity=oci.identity, digest=oci.digest)
 
+    def noted(self) -> bool:
+        """Say whether any image was ever imported for this store; asks no engine."""
+        return any(self._notes.glob("*.json"))
+
     def listed(self) -> tuple[Prepared, ...]:
         """Return the images that were imported for this store and are still there."""
         found = []
@@ -130,7 +134,8 @@ class Images:
                 self._engine.ask("load", "--quiet", "-i", f"{folder}/image.tar", timeout=_IMPORT)
             else:
                 layout.write_layout(oci, image.tar, folder / "layout")
-                self._engine.ask("pull", "--quiet", f"oci:{folder}/layout", timeout=_IMPORT)
+                source = f"oci:{folder}/layout:{oci.name}"
+                self._engine.ask("pull", "--quiet", source, timeout=_IMPORT)
 
     @contextmanager
     def _piece(self) -> Iterator[Path]:
