@@ -102,18 +102,38 @@ class Folder:
         Raises:
             Refused: it is a link, a device, a FIFO, unreadable or longer than ``limit`` bytes.
         """
-        try:
-            descriptor = os.open(name, _FILE, dir_fd=self._descriptor)
-        except OSError as error:
-            kind = "a symbolic link" if self.is_link(name) else "not a file that can be read"
-            raise Refused(f"{name} is {kind}") from error
+        descriptor = self._open_file(name)
         with _closing(descriptor):
-            state = os.fstat(descriptor)
-            if not stat.S_ISREG(state.st_mode):
-                raise Refused(f"{name} is not a regular file")
+            state = _regular(descriptor, name)
             if state.st_size > limit:
                 raise Refused(f"{name} is longer than {limit} bytes")
             return _bounded(descriptor, name, limit, state.st_size)
+
+    def pieces(self, name: str, *, size: int = _PIECE) -> Iterator[bytes]:
+        """Yield a regular file's bytes, however many they are.
+
+        Raises:
+            Refused: it is a link, a device, a FIFO or unreadable.
+        """
+        descriptor = self._open_file(name)
+        with _closing(descriptor):
+            _regular(descriptor, name)
+            while piece := os.read(descriptor, size):
+                yield piece
+
+    def _open_file(self, name: str) -> int:
+        try:
+            return os.open(name, _FILE, dir_fd=self._descriptor)
+        except OSError as error:
+            kind = "a symbolic link" if self.is_link(name) else "not a file that can be read"
+            raise Refused(f"{name} is {kind}") from error
+
+
+def _regular(descriptor: int, name: str) -> os.stat_result:
+    state = os.fstat(descriptor)
+    if not stat.S_ISREG(state.st_mode):
+        raise Refused(f"{name} is not a regular file")
+    return state
 
 
 def _kind_of(entry: os.DirEntry[str]) -> Kind:

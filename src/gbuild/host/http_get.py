@@ -72,7 +72,7 @@ def get(url: str, *, start: int = 0, settings: Settings, stop: threading.Event) 
             connection, response = _ask(_parts(url), start, settings, stop)
         try:
             with _network_errors():
-                target = _redirected(url, response)
+                target = _redirected(url, response, settings)
                 answer = _answer(response, start) if target is None else None
             if answer is not None:
                 yield answer
@@ -106,7 +106,7 @@ def _parts(url: str) -> SplitResult:
     return parts
 
 
-def _redirected(url: str, response: HTTPResponse) -> str | None:
+def _redirected(url: str, response: HTTPResponse, settings: Settings) -> str | None:
     """Return where the answer leads; user and password stay behind when that is another host."""
     location = response.getheader("Location")
     if response.status not in _REDIRECTS or location is None:
@@ -116,6 +116,8 @@ def _redirected(url: str, response: HTTPResponse) -> str | None:
     if new.scheme not in ("http", "https"):
         raise Refused(f"redirects to {new.scheme or 'something odd'}:, which is not followed")
     old = urlsplit(url)
+    if settings.same_scheme and new.scheme != old.scheme:
+        raise Refused(f"redirects from {old.scheme} to {new.scheme}, which is not followed")
     if "@" not in new.netloc and (new.scheme, new.hostname, new.port) == (
         old.scheme,
         old.hostname,

@@ -24,7 +24,8 @@ class Settings:
     Whenever ``patience`` seconds of waiting brought fewer than ``floor`` bytes, the connection is
     given up. ``largest`` (bytes) caps what has no known size. ``proxies`` maps a scheme to a
     proxy's URL; hosts ending in one of ``direct`` are reached without it. Every address is tried
-    ``rounds`` times; round n starts after about ``delay`` x 2**n seconds.
+    ``rounds`` times; round n starts after about ``delay`` x 2**n seconds. With ``same_scheme`` no
+    redirect from https to http is followed, nor one from http to https.
     """
 
     connect: float = 20.0
@@ -32,6 +33,7 @@ class Settings:
     floor: int = 64 << 10
     largest: int = 16 << 30
     redirects: int = 8
+    same_scheme: bool = False
     rounds: int = 4
     delay: float = 0.5
     proxies: Mapping[str, str] = field(default_factory=dict)

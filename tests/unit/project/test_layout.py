@@ -15,7 +15,7 @@ from gbuild import errors
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "src/gbuild"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-COMMANDS = ("gbase", "gbuild", "gdoctor", "glock", "gsign", "gsigs", "gtarget", "gverify")
+COMMANDS = ("gbase", "gbuild", "gdoctor", "gget", "glock", "gsign", "gsigs", "gtarget", "gverify")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
