@@ -30,7 +30,7 @@ from harness import HEADERS, Bench, Row, call  # noqa: E402 - needs the path abo
 from gbuild.host.store import default_root  # noqa: E402
 from gbuild.ui.table import plain  # noqa: E402
 
-ALL = ("start", "growth", "exec", "second_build", "trees", "image", "parallel")
+ALL = ("start", "lxc", "oci", "growth", "exec", "second_build", "trees", "image", "parallel")
 USER = "gbuild-bench"
 
 
