@@ -70,6 +70,8 @@ class Staging:
             try:
                 yield Partial(self.path / "parts" / sha256, descriptor)
             finally:
+                if os.fstat(descriptor).st_size == 0:
+                    os.unlink(sha256, dir_fd=parts)
                 os.close(descriptor)
 
     def settle(self, path: str, sha256: str) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,6 +45,7 @@ class Project:
     root: Path
     signers: Mapping[str, Signer]
     told: list[Event] = field(default_factory=list)
+    folder: str = "got"
 
     @property
     def sigs(self) -> Path:
@@ -65,7 +65,7 @@ class Project:
 
     @property
     def destination(self) -> Path:
-        return self.root / "got"
+        return self.root / self.folder
 
     def release(
         self,
@@ -144,10 +144,3 @@ class Project:
         if not self.destination.exists():
             return []
         return sorted(p.name for p in self.destination.iterdir() if p.name.startswith("."))
-
-
-def later(action: Any) -> threading.Thread:
-    """Run something beside the test."""
-    thread = threading.Thread(target=action)
-    thread.start()
-    return thread

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -382,6 +383,38 @@ def test_the_exit_codes_are_those_of_gverify(project: Project) -> None:
     jsonschema.validate(json.loads(differ.stdout), SCHEMA)
     assert json.loads(differ.stdout)["state"] == "refused"
     assert gget(project, "-r", "1.0", "-s", "sigs", "ftp://x/", "-d", "got").returncode == 2
+
+
+def test_a_download_config_of_gitian(project: Project, signers: Mapping[str, Signer]) -> None:
+    """Keys lie beside the config, under its names; the tree's own do not matter."""
+    project.release(by=("alice", "bob"))
+    shutil.rmtree(project.sigs / "builder-keys")
+    folder = project.root / "downloader"
+    folder.mkdir()
+    lines = [f"name: hello\nurls:\n- file://{project.out}\nsigners:"]
+    for name, weight in (("alice", 40), ("bob", 40), ("carol", 40)):
+        (folder / f"{name}-key.pgp").write_bytes(signers[name].armored)
+        lines.append(f"  {signers[name].key}:\n    weight: {weight}\n    name: {name}")
+        lines.append(f"    key: {name}")
+    config = folder / "linux-download-config"
+    words = ("-r", "1.0", "-s", "sigs", "-d", "got", "-c", str(config))
+    config.write_text("\n".join([*lines, "minimum_weight: 120\n"]))
+    few = gget(project, *words)
+    assert few.returncode == 8
+    assert "needed: a weight of 120 from alice (40), bob (40), carol (40)" in few.stdout
+    config.write_text("\n".join([*lines, "minimum_weight: 80\n"]))
+    done = gget(project, *words)
+    assert (done.returncode, project.got()) == (0, FILES), done.stderr
+
+
+def test_names_from_a_tree_are_escaped(project: Project) -> None:
+    project.release()
+    evil = project.sigs / "1.0" / "x\033[2J\033]0;evil\a"
+    evil.mkdir()
+    (evil / "hello-build.assert").write_bytes(b"\033[31m")
+    done = gget(project, "-r", "1.0", "-s", "sigs", "out", "-d", "got")
+    assert done.returncode == 8
+    assert "\033" not in done.stdout + done.stderr
 
 
 def _patient(*, days: int) -> Policy:
