@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from gbuild.engine import preflight
@@ -17,7 +18,7 @@ from gbuild.model.options import BuildOptions
 from gbuild.model.outcome import BuildOutcome
 from gbuild.model.plan import Plan
 
-__all__ = ["Parts", "build", "plan_only", "read_descriptor"]
+__all__ = ["Parts", "Ready", "build", "make_ready", "plan_only", "read_descriptor"]
 
 
 def plan_only(path: Path, options: BuildOptions, parts: Parts, root: Path) -> Plan:
@@ -29,6 +30,27 @@ def plan_only(path: Path, options: BuildOptions, parts: Parts, root: Path) -> Pl
         return prepare(descriptor, path, options, parts, workspace).plan
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A planned build whose inputs, packages and images (by the lock's label) are at hand."""
+
+    prepared: Prepared
+    images: Mapping[str, Image]
+
+
+def make_ready(path: Path, options: BuildOptions, parts: Parts, workspace: Workspace) -> Ready:
+    """Do everything up to the first target, in a workspace that is held.
+
+    Raises:
+        GbuildError: see :mod:`gbuild.errors`.
+    """
+    descriptor = read_descriptor(path, parts.sink)
+    check_sudo(descriptor, options)
+    _check_host(descriptor, options, parts, workspace)
+    prepared = prepare(descriptor, path, options, parts, workspace)
+    return Ready(prepared, _images(prepared, parts, options))
+
+
 def build(path: Path, options: BuildOptions, parts: Parts, root: Path) -> BuildOutcome:
     """Build a descriptor in the workspace ``root`` and write its report.
 
@@ -38,18 +60,14 @@ def build(path: Path, options: BuildOptions, parts: Parts, root: Path) -> BuildO
     """
     workspace = Workspace(root)
     with workspace.locked(wait=options.wait):
-        descriptor = read_descriptor(path, parts.sink)
-        check_sudo(descriptor, options)
-        _check_host(descriptor, options, parts, workspace)
-        prepared = prepare(descriptor, path, options, parts, workspace)
-        images = _images(prepared, parts, options)
+        ready = make_ready(path, options, parts, workspace)
         workspace.open_build(keep=options.resume)
         from gbuild.engine.jobs import run_jobs
 
-        outcomes = run_jobs(prepared.plan, images, options, parts, workspace)
+        outcomes = run_jobs(ready.prepared.plan, ready.images, options, parts, workspace)
         from gbuild.engine.finish import finish
 
-        return finish(prepared, images, outcomes, options, workspace)
+        return finish(ready.prepared, ready.images, outcomes, options, workspace)
 
 
 def _check_host(

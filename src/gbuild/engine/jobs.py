@@ -29,13 +29,16 @@ def run_jobs(
     options: BuildOptions,
     parts: Parts,
     workspace: Workspace,
+    machines: Machines | None = None,
 ) -> tuple[JobOutcome, ...]:
     """Run every job of the plan, ``--parallel`` side by side, and return their outcomes.
+
+    ``machines`` are for somebody who runs several plans at once and ends them all.
 
     Raises:
         GbuildError: a job failed; several give one error that lists them all.
     """
-    machines = Machines(parts.backend, options)
+    machines = machines or Machines(parts.backend, options)
     run = Run(
         workspace=workspace,
         options=options,

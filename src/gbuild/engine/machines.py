@@ -16,8 +16,10 @@ from gbuild.target.backend import Backend, Machine, TargetSpec
 class Machines:
     """Hands out running targets and knows every one that lives."""
 
-    def __init__(self, backend: Backend, options: BuildOptions) -> None:
+    def __init__(self, backend: Backend, options: BuildOptions, *, tag: str = "") -> None:
+        """``tag`` tells the targets of several runs of one process apart."""
         self.backend = backend
+        self._tag = f"{tag}-" if tag else ""
         self._options = options
         self._live: dict[str, Machine] = {}
         self._ending = False
@@ -25,7 +27,7 @@ class Machines:
 
     def name_for(self, label: str) -> str:
         """Return a target name that no other run uses."""
-        return f"gbuild-{os.getpid()}-{label}"
+        return f"gbuild-{os.getpid()}-{self._tag}{label}"
 
     def hint(self, label: str) -> str:
         """Say how to look into a failed target."""

@@ -153,7 +153,7 @@ def _run_script(request: _Request, environment: Environment, arch: str) -> RunSc
         has_git=any(package.name == "git" for package in environment.packages),
         surroundings=request.surroundings,
     )
-    return RunScript(argv=shell_argv(arch), script=script)
+    return RunScript(argv=shell_argv(arch, request.surroundings), script=script)
 
 
 def _steps(request: _Request, script: RunScript) -> list[Step]:

@@ -252,8 +252,6 @@ def _extras(surroundings: Surroundings) -> dict[str, str]:
         extras["processors"] = ",".join(str(number) for number in surroundings.processors)
     if surroundings.boot_clock:
         extras["clock.boot"] = extras["clock.monotonic"] = str(surroundings.boot_clock)
-    if surroundings.personality:
-        extras["personality"] = hex(surroundings.personality)
     return extras
 
 

@@ -93,9 +93,11 @@ def _epoch(text: str) -> int | None:
     return int(moment.timestamp())
 
 
-def shell_argv(architecture: str) -> tuple[str, ...]:
+def shell_argv(architecture: str, surroundings: Surroundings = USUAL) -> tuple[str, ...]:
     """Return how the script is run for a descriptor's architecture (``linux64`` included)."""
-    return ("setarch", _machine(architecture)[1], "bash", "-x")
+    flags = ("--addr-no-randomize",) if not surroundings.random_addresses else ()
+    flags += ("--uname-2.6",) if surroundings.old_kernel else ()
+    return ("setarch", _machine(architecture)[1], *flags, "bash", "-x")
 
 
 def _machine(architecture: str) -> tuple[int, str]:

@@ -17,8 +17,8 @@ class Surroundings:
     ``locale`` (``LANG`` and ``LC_ALL``) and ``timezone`` (``TZ``). ``number`` is the user's and
     its group's, ``environment`` are variables that the script gets beside its own, ``path`` are
     folders at the end of ``PATH``. ``processors`` are those it may run on (none: all),
-    ``boot_clock`` the seconds added to the clocks that count from the start of the machine,
-    ``personality`` the bits of personality(2).
+    ``boot_clock`` the seconds added to the clocks that count from the start of the machine;
+    ``random_addresses`` and ``old_kernel`` (uname tells 2.6) are those of setarch(8).
     """
 
     user: str | None = None
@@ -33,7 +33,8 @@ class Surroundings:
     path: tuple[str, ...] = ()
     processors: tuple[int, ...] = ()
     boot_clock: int = 0
-    personality: int = 0
+    random_addresses: bool = True
+    old_kernel: bool = False
 
 
 USUAL = Surroundings()

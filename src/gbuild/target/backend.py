@@ -142,7 +142,8 @@ class Backend(ABC):
         settings: the options it understands (``--backend-option KEY=VALUE``, or the table
             ``[backends.NAME]`` of the configuration), each with a line of help.
         varies: what it honours of a :class:`TargetSpec` beyond what every backend must:
-            ``ids``, ``home``, ``processors``, ``clock``, ``personality``.
+            ``ids``, ``home``, ``processors``, ``clock``; and ``personality``, when the script may
+            call personality(2).
     """
 
     name: ClassVar[str]

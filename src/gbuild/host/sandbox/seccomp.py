@@ -40,7 +40,13 @@ _FIRST_NEW = 400
 NAMESPACES = 0x7E020000
 """Refused flags of clone(2): CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET}."""
 
-PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
+PERSONALITIES = (
+    *(word | flags for word in (0x0, 0x8) for flags in (0x0, 0x20000, 0x40000, 0x60000)),
+    0xFFFFFFFF,
+)
+"""Words 0 and PER_LINUX32 of personality(2), both with UNAME26 and ADDR_NO_RANDOMIZE or without:
+a process changes by them only what it and its children see. The last one asks."""
+
 AF_NETLINK, NETLINK_AUDIT = 16, 9
 FAMILIES = (1, 2, 10)  # AF_UNIX, AF_INET, AF_INET6; not AF_VSOCK, which ignores namespaces
 TERMINAL_INJECTION = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX
