@@ -95,8 +95,8 @@ def _epoch(text: str) -> int | None:
 
 def shell_argv(architecture: str, surroundings: Surroundings = USUAL) -> tuple[str, ...]:
     """Return how the script is run for a descriptor's architecture (``linux64`` included)."""
-    flags = ("--addr-no-randomize",) if not surroundings.random_addresses else ()
-    flags += ("--uname-2.6",) if surroundings.old_kernel else ()
+    flags = [] if surroundings.random_addresses else ["--addr-no-randomize"]
+    flags += ["--uname-2.6"] if surroundings.old_kernel else []
     return ("setarch", _machine(architecture)[1], *flags, "bash", "-x")
 
 
