@@ -2,9 +2,8 @@
 
 ``bin/test`` runs several workers side by side (pytest-xdist). What is costly to make and never
 changed, such as a store with images, lies in one folder of the run; whoever needs it first makes
-it while the others wait (:class:`Common`). Elsewhere the tests of a file stay in one worker, so
-that its fixtures are made once; in ``e2e`` every test is on its own, unless its file says
-otherwise with ``xdist_group``.
+it while the others wait (:class:`Common`). The tests of a file stay in one worker, so that its
+fixtures are made once; in ``e2e`` a test goes where there is room, but for a few files.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +31,11 @@ _STRICT = "GBUILD_TEST_STRICT"
 _RUN = "GBUILD_TEST_RUN"
 _REQUIRED = "REQUIRE_BACKENDS"
 _BACKENDS = ("userns", "lxc", "lxd", "kvm", "oci", "virtualbox")
+_TOGETHER = frozenset({"tests/e2e/test_four_jobs.py"})
+"""Files of e2e whose tests share a workspace: they stay in one worker."""
+
 _legs: dict[str, list[float]] = {}
+_workers: dict[str, set[str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +120,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = _folder(item)
         if folder in ("integration", "e2e"):
             item.add_marker(folder)
-        if folder != "e2e" and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if item.get_closest_marker("root") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs to be root"))
     items.sort(key=lambda item: (_FOLDERS.index(_folder(item)), item.path not in slow))
+
+
+def _together(nodeid: str) -> str:
+    """Return what tests of one worker have in common: their file, or only their own name."""
+    file = nodeid.partition("::")[0]
+    alone = "/e2e/" in file and file not in _TOGETHER
+    return nodeid if alone else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out tests to the workers: a file's to one."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    scheduler: Any = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _together
+    return scheduler
 
 
 @pytest.hookimpl(wrapper=True)
@@ -166,16 +185,29 @@ def _backend(node: pytest.Item | pytest.Collector) -> str:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Add up what the tests of each backend took."""
+    """Add up what the tests of each backend took; note which worker ran what."""
+    _workers.setdefault(_together(report.nodeid), set()).add(getattr(report, "worker_id", ""))
     if backend := getattr(report, "backend", ""):
         _legs.setdefault(backend, []).append(report.duration)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the time of each backend's leg."""
+    """Print the time of each backend's leg, and tests that were torn apart."""
+    for name in _torn():
+        terminalreporter.write_line(f"ERROR {name}: its tests ran in several workers")
     for backend, seconds in sorted(_legs.items()):
         tests = len(seconds) // 3 or 1  # set-up, call and end each have a report
         terminalreporter.write_line(f"backend {backend}: {tests} tests, {sum(seconds):.1f} s")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Let the run fail when tests that share something were not kept together."""
+    if _torn() and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _torn() -> list[str]:
+    return sorted(name for name, workers in _workers.items() if len(workers) > 1)
 
 
 def _folder(item: pytest.Item) -> str:
