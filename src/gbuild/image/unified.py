@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
@@ -36,6 +36,9 @@ ARCHITECTURES = {
 }
 """Debian's names to the kernel's."""
 
+SAMPLE = "etc"
+"""A folder that is read in no time, and differs between any two images that matter."""
+
 _PIECE = 1 << 20
 _ROOT = "rootfs"
 
@@ -45,13 +48,15 @@ class Unified:
     """A unified tar: its sha256 and size (bytes).
 
     ``listing`` and ``tree`` are digests of what it holds as a target reads it again, see
-    :class:`TreeDigest`: without and with the contents of files.
+    :class:`TreeDigest`: without and with the contents of files. ``sample`` is that of the folder
+    :data:`SAMPLE` alone, with contents.
     """
 
     fingerprint: str
     size: int
     listing: str
     tree: str
+    sample: str
 
 
 class TreeDigest:
@@ -64,17 +69,21 @@ class TreeDigest:
 
     Args:
         without: names of folders at the top that do not count.
+        below: the folder that is the top.
     """
 
-    def __init__(self, *, without: tuple[str, ...]) -> None:
+    def __init__(self, *, without: tuple[str, ...], below: str = "") -> None:
         self._without = without
+        self._top = f"{below}/" if below else ""
         self._records: list[bytes] = []
         self._contents: list[bytes] = []
         self._files: dict[str, tuple[str, str]] = {}
 
     def add(self, member: tarfile.TarInfo, path: str, sha256: str, target: str) -> None:
         """Add a member of a tar; ``target`` is where a hard link leads."""
-        if not path or path.partition("/")[0] in self._without:
+        inside = path.startswith(self._top)
+        path, target = path.removeprefix(self._top), target.removeprefix(self._top)
+        if not inside or not path or path.partition("/")[0] in self._without:
             return
         owner = f"{member.uid} {member.gid}"
         if member.issym():
@@ -125,13 +134,18 @@ def describe(image: Image, store: Store, *, without: tuple[str, ...]) -> Unified
 
 def _measured(image: Image, without: tuple[str, ...]) -> Unified:
     digest = TreeDigest(without=without)
+    sample = TreeDigest(without=without, below=SAMPLE)
     whole = hashlib.sha256()
     size = 0
-    for piece in pieces(image, digest):
+    for piece in pieces(image, digest, sample):
         whole.update(piece)
         size += len(piece)
     return Unified(
-        fingerprint=whole.hexdigest(), size=size, listing=digest.listing(), tree=digest.tree()
+        fingerprint=whole.hexdigest(),
+        size=size,
+        listing=digest.listing(),
+        tree=digest.tree(),
+        sample=sample.tree(),
     )
 
 
@@ -145,8 +159,8 @@ def _check(image: Image) -> None:
         )
 
 
-def pieces(image: Image, digest: TreeDigest | None = None) -> Iterator[bytes]:
-    """Yield the bytes of the unified tar; ``digest`` is told of every file."""
+def pieces(image: Image, *digests: TreeDigest) -> Iterator[bytes]:
+    """Yield the bytes of the unified tar; ``digests`` are told of every file."""
     metadata = tarfile.TarInfo("metadata.yaml")
     text = _metadata(image)
     metadata.size, metadata.mode, metadata.mtime = len(text), 0o644, image.environment.date
@@ -156,7 +170,7 @@ def pieces(image: Image, digest: TreeDigest | None = None) -> Iterator[bytes]:
         yield piece
     with image.tar.open("rb") as source, tarfile.open(fileobj=source, mode="r:") as tar:
         for member in tar:
-            for piece in _again(tar, member, digest):
+            for piece in _again(tar, member, digests):
                 size += len(piece)
                 yield piece
     end = 2 * tarfile.BLOCKSIZE
@@ -164,7 +178,7 @@ def pieces(image: Image, digest: TreeDigest | None = None) -> Iterator[bytes]:
 
 
 def _again(
-    tar: tarfile.TarFile, member: tarfile.TarInfo, digest: TreeDigest | None
+    tar: tarfile.TarFile, member: tarfile.TarInfo, digests: Sequence[TreeDigest]
 ) -> Iterator[bytes]:
     """Yield one member below ``rootfs``."""
     path = member.name.removeprefix("./").strip("/")
@@ -180,12 +194,12 @@ def _again(
     yield _header(moved)
     content = hashlib.sha256()
     for piece in _content(tar, member) if member.isreg() else ():
-        if digest is not None:
+        if digests:
             content.update(piece)
         yield piece
     if member.isreg() and (padding := -member.size % tarfile.BLOCKSIZE):
         yield bytes(padding)
-    if digest is not None:
+    for digest in digests:
         digest.add(member, path, content.hexdigest(), target)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from gbuild.backends.lxd import address, images, instance
+from gbuild.backends.lxd import address, images, instance, place
+from gbuild.backends.lxd.bases import Bases, is_base
 from gbuild.backends.lxd.daemon import Daemon
 from gbuild.backends.lxd.machine import LxdMachine, remove, running
 from gbuild.backends.lxd.probe import findings
@@ -56,8 +57,10 @@ class LxdBackend(Backend):
         return findings(self._daemon, self.options)
 
     def prepare(self, image: Image) -> None:
-        """Import the image into the server."""
-        images.ensure(self._daemon(), image, self.store, self.sink)
+        """Import the image into the server, and make a base of it where that helps."""
+        daemon = self._daemon()
+        wanted = images.ensure(daemon, image, self.store, self.sink)
+        self._starter(daemon).source(image, wanted, place.pool(daemon, self.options))
 
     def prepared(self) -> tuple[Prepared, ...]:
         """List the images that the server has for this store."""
@@ -68,7 +71,9 @@ class LxdBackend(Backend):
         for entry in self._registry.entries():
             if entry.held.get("image") == [key] and self._registry.alive(entry):
                 raise Busy(f"the target {entry.name} uses the image")
-        return images.discard(self._daemon(), key, images.store_id(self.store))
+        bases = self._bases(self._daemon())
+        removed = bases.discard(key)
+        return images.discard(bases.daemon, key, bases.mark) or removed
 
     def start(self, spec: TargetSpec) -> Machine:
         """Start a target that ends with this process: then its set-up program ends it."""
@@ -115,28 +120,42 @@ class LxdBackend(Backend):
             daemon = self._daemon()
         except GbuildError:
             return ()  # no server here: nothing of ours on it
-        mine = images.store_id(self.store)
+        bases = self._bases(daemon)
         every = daemon.get("instances", recursion=1, doing="list instances")
-        labelled = [one for one in every if one.get("config", {}).get(instance.STORE) == mine]
+        labelled = [one for one in every if one["config"].get(instance.STORE) == bases.mark]
         known = {entry.id for entry in self._registry.entries()}
-        strays = [one for one in labelled if one["config"].get(instance.ID) not in known]
-        return tuple(
-            f"instance {one['name']}" for one in strays if remove(daemon, str(one["name"]))
-        )
+        strays = [
+            str(one["name"])
+            for one in labelled
+            if one["config"].get(instance.ID) not in known and not is_base(one["config"])
+        ]
+        removed = tuple(f"instance {name}" for name in strays if remove(daemon, name))
+        keys = frozenset(one.key for one in images.listed(daemon, bases.mark))
+        return (*removed, *bases.prune(keys))
+
+    def _bases(self, daemon: Daemon) -> Bases:
+        return Bases(daemon=daemon, store=self.store, mark=images.store_id(self.store))
 
     def _launch(self, spec: TargetSpec, *, detached: bool) -> tuple[LxdMachine, Entry]:
         daemon = self._daemon()
         image = images.ensure(daemon, spec.image, self.store, self.sink)
-        starter = Starter(
-            daemon=daemon, store=self.store, registry=self._registry, options=self.options
-        )
-        check = "list" if spec.image.key in self._checked else "full"
-        machine, entry, shape = starter.start(spec, image, detached=detached, check=check)
+        starter = self._starter(daemon)
+        first = spec.image.key not in self._checked
+        machine, entry, shape = starter.start(spec, image, detached=detached, first=first)
         self._checked.add(spec.image.key)
         if missing := instance.gaps(spec, shape):
             text = f"limits that this server cannot hold for the target: {'; '.join(missing)}"
             self.sink(Event("warning", text))
         return machine, entry
+
+    def _starter(self, daemon: Daemon) -> Starter:
+        return Starter(
+            daemon=daemon,
+            bases=self._bases(daemon),
+            registry=self._registry,
+            options=self.options,
+            sink=self.sink,
+        )
 
     def _daemon(self, options: Mapping[str, str] | None = None) -> Daemon:
         where = address.find(self.options if options is None else options, self.environment)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from gbuild.errors import BackendFailure
+from gbuild.image.unified import SAMPLE, Unified
 from gbuild.target.guest import DAEMON, SETUP
+
+Check = Literal["sample", "list", "full"]
+"""What is read again of the image's tree: :data:`SAMPLE` with every byte of it; names, owners,
+modes, sizes and times of all; all with every byte."""
 
 _INIT = (
     "trap 'exit 0' TERM; "
@@ -25,8 +33,9 @@ _CONTENTS = f"find . -mindepth 1 -xdev {_PRUNE} -o -type f -exec sha256sum -z --
 
 _SETUP = (
     "set -eu; cd /; export LC_ALL=C; "
-    f'tree() {{ {_LIST}; if [ "$1" = full ]; then {_CONTENTS}; fi; }}; '
-    'if [ "$1" != none ]; then echo "tree $(tree "$1" | sort -z | sha256sum)"; fi; '
+    f'tree() {{ if [ "$1" = sample ]; then cd {SAMPLE}; fi; '
+    f'{_LIST}; if [ "$1" != list ]; then {_CONTENTS}; fi; }}; '
+    'echo "tree $(tree "$1" | sort -z | sha256sum)"; '
     'if [ "$2" -gt 0 ]; then head -c "$2" | /bin/sh -c "$3" >&2; fi; '
     'echo "files $(ulimit -H -n)"; cat /proc/net/dev; echo ready; '
     'if [ "$4" = stay ]; then read -r _ || :; kill -TERM 1; fi'
@@ -53,13 +62,28 @@ def server(open_files: int | None) -> tuple[str, ...]:
     return ("/bin/sh", "-c", script, "sh", files, *DAEMON) if files else DAEMON
 
 
-def setup(*, check: str, archive: int, stay: bool) -> tuple[str, ...]:
+def setup(*, check: Check, archive: int, stay: bool) -> tuple[str, ...]:
     """Return the command that makes a new instance a target.
 
-    It reads the tree of the image again (``check``: ``list`` for names, owners, modes, sizes and
-    times, ``full`` for every byte too), then :func:`gbuild.target.guest.archive` of ``archive``
-    bytes from its standard input. With ``stay`` it remains, and ends the container when its
-    input ends: that is when we end, however that happens.
+    It reads the tree of the image again, as much as ``check`` says, then
+    :func:`gbuild.target.guest.archive` of ``archive`` bytes from its standard input. With ``stay``
+    it remains, and ends the container when its input ends: that is when we end, however that
+    happens.
     """
     words = (check, str(archive), SETUP[2], "stay" if stay else "go")
     return ("/bin/sh", "-c", _SETUP, "sh", *words)
+
+
+def compare(name: str, image: Unified, check: Check, read: str) -> None:
+    """Compare what the instance ``name`` read with what the image is.
+
+    Raises:
+        BackendFailure: it is something else.
+    """
+    expected = {"sample": image.sample, "list": image.listing, "full": image.tree}[check]
+    if read != expected:
+        raise BackendFailure(
+            f"what {name} was made from is not the image that was imported",
+            details=(f"expected {expected}", f"read     {read}"),
+            hint="gbase prune --all --backend lxd, then build again",
+        )

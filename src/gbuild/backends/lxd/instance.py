@@ -13,12 +13,17 @@ from gbuild.backends.lxd.place import Nic, Pool
 from gbuild.target.backend import Limits, TargetSpec
 
 STORE, ID, NAME, BASE = (f"user.gbuild.{word}" for word in ("store", "id", "name", "base"))
-"""Keys of the labels: whose it is, which target, its name; or which image it is kept for."""
+"""Keys of the labels: whose it is, which target, its name; and which image a base is kept for."""
 
 NETWORK_DEVICE = "eth0"
 _RUN = 64 << 20
 _SHARED = 256 << 20
 _QUIET = "nosuid,nodev"
+_CLOSED = {
+    "security.nesting": "false",
+    "security.privileged": "false",
+    "boot.autostart": "false",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +56,8 @@ def configuration(spec: TargetSpec, shape: Shape) -> dict[str, str]:
     limits = spec.limits
     guest = "security.guestapi" if shape.flavour == "incus" else "security.devlxd"
     result = {
+        **_CLOSED,
         guest: "false",
-        "security.nesting": "false",
-        "security.privileged": "false",
-        "boot.autostart": "false",
         "limits.kernel.core": "1",
         "raw.lxc": "\n".join(_liblxc(spec, shape)),
     }
@@ -167,3 +170,17 @@ def body(
         "config": dict(config),
         "devices": dict(its),
     }
+
+
+def base(
+    name: str, source: Mapping[str, str], labelled: Mapping[str, str], pool: Pool
+) -> dict[str, Any]:
+    """Return the request that makes a base: kept when it stops, and it does nothing."""
+    config = {
+        **_CLOSED,
+        **labelled,
+        "security.devlxd": "false",
+        "raw.lxc": f"lxc.init.cmd = {first_process()}\n{_tmpfs('run', '755', _RUN)}",
+    }
+    root = {"type": "disk", "path": "/", "pool": pool.name}
+    return {**body(name, source, config, {"root": root}), "ephemeral": False}

@@ -10,14 +10,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gbuild.backends.lxd import images, inside, instance, place
+from gbuild.backends.lxd import inside, instance, place
+from gbuild.backends.lxd.bases import Bases
 from gbuild.backends.lxd.daemon import Daemon
 from gbuild.backends.lxd.execute import Program
 from gbuild.backends.lxd.machine import LxdMachine, remove
+from gbuild.backends.lxd.place import Pool
 from gbuild.errors import BackendFailure
 from gbuild.host.memory import meminfo
-from gbuild.host.store import Store
 from gbuild.image.unified import Unified
+from gbuild.model.event import Sink
+from gbuild.model.image import Image
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
 from gbuild.target.guest import Guest, archive, new_key
@@ -29,15 +32,18 @@ class Starter:
     """Starts targets on one server."""
 
     daemon: Daemon
-    store: Store
+    bases: Bases
     registry: Registry
     options: Mapping[str, str]
+    sink: Sink
 
     def start(
-        self, spec: TargetSpec, image: Unified, *, detached: bool, check: str
+        self, spec: TargetSpec, image: Unified, *, detached: bool, first: bool
     ) -> tuple[LxdMachine, Entry, instance.Shape]:
-        """Start a target; whatever goes wrong, nothing of it is left."""
+        """Start a target, the ``first`` of its image or not; if it fails, nothing of it is left."""
         shape = self._shape(spec, image)
+        source = self.source(spec.image, image, shape.pool)
+        check = _check(source, first=first)
         name = instance.instance_name(spec.name)
         guest = _guest(spec, shape)
         entry = self._entry(spec, name, guest, shape, detached=detached)
@@ -45,14 +51,16 @@ class Starter:
             self.registry.add(entry)
             undo.callback(self.registry.remove, entry.id)
             undo.callback(remove, self.daemon, name)
-            self._create(spec, entry, name, image, shape)
+            self._create(spec, entry, name, source, shape)
             doing = f"start {spec.name}"
             order = {"action": "start", "timeout": 60}
             self.daemon.ask("put", ("instances", name, "state"), doing=doing, json=order)
             lifeline, read = self._complete(name, guest, image, detached=detached, check=check)
             if not spec.network and read.interfaces != {"lo"}:
                 raise BackendFailure(f"{spec.name} was given a network that nobody asked for")
-            entry = replace(entry, facts={**entry.facts, **self._read(spec, name, image, read)})
+            entry = replace(
+                entry, facts={**entry.facts, **self._read(spec, name, image, check, read)}
+            )
             self.registry.add(entry)
             undo.pop_all()
             machine = LxdMachine(
@@ -62,6 +70,15 @@ class Starter:
                 lifeline=lifeline,
             )
             return machine, entry, shape
+
+    def source(self, image: Image, wanted: Unified, pool: Pool) -> Mapping[str, str]:
+        """Return what to make a target from; a base of the image is made if there is none."""
+        return self.bases.source(image, wanted, pool, self._member, self.sink)
+
+    @property
+    def _member(self) -> str:
+        """The member of a cluster that was chosen; nothing leaves it to the cluster."""
+        return self.options.get("target", "")
 
     def _shape(self, spec: TargetSpec, image: Unified) -> instance.Shape:
         nic = None
@@ -82,22 +99,25 @@ class Starter:
         return int(found["memory"]["total"]) // 2
 
     def _create(
-        self, spec: TargetSpec, entry: Entry, name: str, image: Unified, shape: instance.Shape
+        self,
+        spec: TargetSpec,
+        entry: Entry,
+        name: str,
+        source: Mapping[str, str],
+        shape: instance.Shape,
     ) -> None:
-        source = {"type": "image", "fingerprint": image.fingerprint}
         config = instance.configuration(spec, shape)
-        config |= instance.labels(images.store_id(self.store), entry.id, spec.name)
-        target = self.options.get("target")
+        config |= instance.labels(self.bases.mark, entry.id, spec.name)
         self.daemon.ask(
             "post",
             ("instances",),
             doing=f"make an instance for {spec.name}",
-            params={"target": target} if target else None,
+            params={"target": self._member} if self._member else None,
             json=instance.body(name, source, config, instance.devices(spec, shape)),
         )
 
     def _complete(
-        self, name: str, guest: Guest, image: Unified, *, detached: bool, check: str
+        self, name: str, guest: Guest, image: Unified, *, detached: bool, check: inside.Check
     ) -> tuple[Program | None, _Read]:
         """Run the set-up in the instance; return it if it stays, and what was read."""
         data = archive(guest)
@@ -106,7 +126,7 @@ class Starter:
         try:
             program.stdin.send(data)
             read = _Read.of(program.wait_for(inside.READY))
-            _compare(name, image, read, check)
+            inside.compare(name, image, check, read.tree)
         except BaseException:
             program.shut()
             program.close()
@@ -140,7 +160,9 @@ class Starter:
             },
         )
 
-    def _read(self, spec: TargetSpec, name: str, image: Unified, read: _Read) -> dict[str, str]:
+    def _read(
+        self, spec: TargetSpec, name: str, image: Unified, check: str, read: _Read
+    ) -> dict[str, str]:
         """Return the facts that only the running instance knows."""
         found = self.daemon.get("instances", name, doing=f"look at {name}")
         config = found.get("config") or {}
@@ -155,7 +177,7 @@ class Starter:
             "users": _users(config),
             "open_files": _files(spec, read),
             "image": base,
-            "image_tree": read.tree,
+            "image_tree": f"{check} {read.tree}",
             **({"member": str(found["location"])} if self.daemon.clustered else {}),
         }
 
@@ -178,22 +200,19 @@ class _Read:
         )
 
 
+def _check(source: Mapping[str, str], *, first: bool) -> inside.Check:
+    """Say how much to read again: of a base every byte was read when it was made."""
+    if source["type"] == "image":
+        return "full" if first else "list"
+    return "list" if first else "sample"
+
+
 def _files(spec: TargetSpec, read: _Read) -> str:
     """Return how many files a process may open: what was asked for, or what the server may."""
     wished = spec.limits.open_files
     if wished is None or not read.files.isdecimal():
         return read.files
     return str(min(wished, int(read.files)))
-
-
-def _compare(name: str, image: Unified, read: _Read, check: str) -> None:
-    expected = {"list": image.listing, "full": image.tree}[check]
-    if read.tree != expected:
-        raise BackendFailure(
-            f"what {name} was made from is not the image that was imported",
-            details=(f"expected {expected}", f"read     {read.tree}"),
-            hint="gbase prune --all --backend lxd, then build again",
-        )
 
 
 def _guest(spec: TargetSpec, shape: instance.Shape) -> Guest:
