@@ -133,9 +133,8 @@ class Images:
                 layout.write_archive(oci, image.tar, folder / "image.tar")
                 self._engine.ask("load", "--quiet", "-i", f"{folder}/image.tar", timeout=_IMPORT)
             else:
-                layout.write_layout(oci, image.tar, folder / "layout")
-                source = f"oci:{folder}/layout:{oci.name}"
-                self._engine.ask("pull", "--quiet", source, timeout=_IMPORT)
+                layout.write_folder(oci, image.tar, folder / "image")
+                self._engine.ask("pull", "--quiet", f"dir:{folder}/image", timeout=_IMPORT)
 
     @contextmanager
     def _piece(self) -> Iterator[Path]:

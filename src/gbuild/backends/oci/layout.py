@@ -23,8 +23,6 @@ KEY = "org.gbuild.image"
 ENVIRONMENT = "org.gbuild.environment"
 """Label of an image: its suite and architecture."""
 
-_REFERENCE = "org.opencontainers.image.ref.name"
-
 _ARCHITECTURES = {"amd64": "amd64", "i386": "amd64", "arm64": "arm64"}
 """Debian's names to Go's; an i386 image runs on amd64 hosts, by setarch."""
 
@@ -44,11 +42,6 @@ class OciImage:
     def identity(self) -> str:
         """sha256 (64 hex) of the configuration: the engine's image id."""
         return hashlib.sha256(self.config).hexdigest()
-
-    @property
-    def name(self) -> str:
-        """Name of the image in a layout; without one podman makes it of the path, if it can."""
-        return f"localhost/gbuild:{self.identity[:16]}"
 
     @property
     def digest(self) -> str:
@@ -88,19 +81,17 @@ def describe(image: Image) -> OciImage:
     return OciImage(layer=image.sha256, size=size, config=config, manifest=manifest)
 
 
-def write_layout(oci: OciImage, tar: Path, folder: Path) -> None:
-    """Make ``folder`` an OCI image layout; its layer is a symbolic link to ``tar``."""
-    blobs = folder / "blobs" / "sha256"
-    blobs.mkdir(parents=True)
-    (folder / "oci-layout").write_bytes(_canonical({"imageLayoutVersion": "1.0.0"}))
-    manifest = {
-        **_descriptor("manifest.v1+json", oci.manifest),
-        "annotations": {_REFERENCE: oci.name},
-    }
-    (folder / "index.json").write_bytes(_canonical({"manifests": [manifest], "schemaVersion": 2}))
-    (blobs / oci.identity).write_bytes(oci.config)
-    (blobs / oci.digest.removeprefix("sha256:")).write_bytes(oci.manifest)
-    (blobs / oci.layer).symlink_to(tar)
+def write_folder(oci: OciImage, tar: Path, folder: Path) -> None:
+    """Make ``folder`` what podman pulls as ``dir:``; its layer is a symbolic link to ``tar``.
+
+    From a folder in the layout of OCI podman makes a name of the path, which not every path allows.
+    Format: directory/ in github.com/containers/image.
+    """
+    folder.mkdir()
+    (folder / "version").write_text("Directory Transport Version: 1.1\n")
+    (folder / "manifest.json").write_bytes(oci.manifest)
+    (folder / oci.identity).write_bytes(oci.config)
+    (folder / oci.layer).symlink_to(tar)
 
 
 def write_archive(oci: OciImage, tar: Path, path: Path) -> None:
