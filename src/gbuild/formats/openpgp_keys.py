@@ -24,6 +24,8 @@ _ISSUER, _REASON, _ISSUER_FINGERPRINT = 16, 29, 33
 _V4 = 4
 
 MAX_PACKETS = 3_000
+MAX_KEPT = 1_000
+"""Parts of one key that gpg gets: it takes seconds for a thousand. The largest real one has 27."""
 MAX_SUBKEYS = 100
 """Of one key; gpg takes minutes with thousands. The largest real one has 12."""
 
@@ -106,6 +108,8 @@ def _keys(packets: Iterator[Packet]) -> Iterator[list[Packet]]:
 def _key(packets: list[Packet]) -> PublicKey:
     primary = fingerprint(packets[0])
     kept = list(_kept(packets, primary))
+    if len(kept) > MAX_KEPT:
+        raise NotAKey(f"it has {len(kept)} parts of its own, more than {MAX_KEPT}")
     owners = [packet for packet in kept if packet.tag == _SUBKEY]
     if len(owners) > MAX_SUBKEYS:
         raise NotAKey(f"it has {len(owners)} subkeys, more than {MAX_SUBKEYS}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -68,10 +69,13 @@ class Keyring:
         if not keys or self._import(keys, _SECONDS):
             return ()
         end = time.monotonic() + _FILES_SECONDS
+        small_first = sorted(range(len(keys)), key=lambda index: len(keys[index]))
         return tuple(
-            index
-            for index, key in enumerate(keys)
-            if not self._import([key], min(_FILE_SECONDS, end - time.monotonic()))
+            sorted(
+                index
+                for index in small_first  # so that a slow one takes no time from the others
+                if not self._import([keys[index]], min(_FILE_SECONDS, end - time.monotonic()))
+            )
         )
 
     def _import(self, keys: Sequence[bytes], seconds: float) -> bool:
@@ -95,7 +99,7 @@ class Keyring:
     def listing(self) -> str:
         """Return every key and subkey as a colon listing (see gbuild.formats.gpgstatus)."""
         done = self._run("--with-fingerprint", "--with-fingerprint", *_LISTING)
-        return done.stdout.decode("utf-8", "replace")
+        return _text(done.stdout)
 
     def verify(self, signature: bytes, document: bytes) -> tuple[str, ...]:
         """Check detached signature packets over a document; return gpg's status lines.
@@ -105,10 +109,13 @@ class Keyring:
         Raises:
             TimedOut: gpg took longer than it ever does.
         """
-        with tempfile.NamedTemporaryFile(dir=self._home, prefix="signature-") as file:
-            file.write(signature)
-            file.flush()
-            done = self._run("--verify", file.name, "-", stdin=document, seconds=_ONE_SECONDS)
+        descriptor, name = tempfile.mkstemp(dir=self._home, prefix="signature-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:  # closed: else Windows lets gpg not read it
+                file.write(signature)
+            done = self._run("--verify", name, "-", stdin=document, seconds=_ONE_SECONDS)
+        finally:
+            os.unlink(name)
         return _lines(done)
 
     def open_message(self, message: bytes, *, limit: int) -> tuple[bytes, tuple[str, ...]]:
@@ -186,7 +193,12 @@ class Messages:
 
 
 def _lines(done: Completed) -> tuple[str, ...]:
-    return tuple(done.stdout.decode("utf-8", "replace").split("\n"))
+    return tuple(_text(done.stdout).split("\n"))
+
+
+def _text(output: bytes) -> str:
+    """Decode what gpg says; on Windows its lines end in two characters."""
+    return output.decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def _words(done: Completed, keyword: str) -> list[str]:
