@@ -34,7 +34,8 @@ _MASKED = (
 _COMPLETE = (
     "set -e -o pipefail; umask 022; cd /; chmod 755 .;"
     " mkdir -p run/gbuild run/sshd run/lock; chmod 1777 run/lock;"
-    " rm -f .dockerenv etc/hosts etc/hostname {resolver} 2>/dev/null || :;"  # the engine's mounts stay
+    " rm -f .dockerenv;"
+    " rm -f etc/hosts etc/hostname {resolver} 2>/dev/null || :;"  # the engine's mounts stay
     ' [ "$(stat -c %Y etc/mtab 2>/dev/null || echo 0)" -le "$1" ] || rm etc/mtab;'  # the engine's
     ' head -c "$0" | tar -x -p --same-owner --overwrite {exclude} -f -;'
     " /bin/sh run/gbuild/setup"
