@@ -92,7 +92,6 @@ def _check_options(kind: type[Backend], given: Mapping[str, str], where: str) ->
 
 def _backend_class(name: str) -> type[Backend]:
     from importlib import import_module
-    from importlib.metadata import entry_points
     from importlib.util import find_spec
 
     from gbuild.host.libraries import how_to_install
@@ -101,6 +100,8 @@ def _backend_class(name: str) -> type[Backend]:
         if name.isidentifier() and find_spec(f"gbuild.backends.{name}"):
             own: type[Backend] = import_module(f"gbuild.backends.{name}").BACKEND
             return own
+        from importlib.metadata import entry_points  # slow to load
+
         for point in entry_points(group=ENTRY_POINTS, name=name):
             foreign: type[Backend] = point.load()
             return foreign

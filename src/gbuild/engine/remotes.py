@@ -6,14 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gbuild.engine.input_files import together
 from gbuild.errors import GbuildError, Unavailable, UsageFailure
 from gbuild.host import web
-from gbuild.host.git import place
-from gbuild.host.git.mirror import Access, Mirror
-from gbuild.host.git.plan import Module, Planner
 from gbuild.host.process import ToolFailed
 from gbuild.host.store import Store
 from gbuild.model import names
@@ -21,6 +18,9 @@ from gbuild.model.descriptor import Descriptor
 from gbuild.model.event import Sink
 from gbuild.model.options import BuildOptions
 from gbuild.model.plan import ResolvedRemote
+
+if TYPE_CHECKING:  # slow to load, and most descriptors have no remote
+    from gbuild.host.git.plan import Module, Planner
 
 Result = TypeVar("Result")
 
@@ -90,6 +90,11 @@ def check(choices: tuple[Choice, ...], *, workspace: Path, store: Store, fetch: 
         UsageFailure: an ``inputs/<dir>`` holds somebody's work.
         Unavailable: fetching is off, and remotes are not in the store; names all of them.
     """
+    if not choices:
+        return
+    from gbuild.host.git import place
+    from gbuild.host.git.mirror import Mirror
+
     for choice in choices:
         place.check(workspace / "inputs", choice.dir)
     missing = [
@@ -119,6 +124,11 @@ def resolve(
         UsageFailure: a revision is ambiguous, a submodule's address may not be used, or an
             ``inputs/<dir>`` holds somebody's work.
     """
+    if not choices:
+        return ()
+    from gbuild.host.git.mirror import Access
+    from gbuild.host.git.plan import Planner
+
     planner = Planner(
         store=store,
         access=Access(
@@ -153,6 +163,8 @@ def _planned(choice: Choice, planner: Planner) -> Module:
 
 
 def _placed(choice: Choice, planner: Planner, inputs: Path) -> ResolvedRemote:
+    from gbuild.host.git import place
+
     module = _planned(choice, planner)
     return ResolvedRemote(
         dir=choice.dir,

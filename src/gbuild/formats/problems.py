@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -82,5 +81,7 @@ def _window(line: str, column: int) -> tuple[str, int]:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``, did you mean X?`` when a known word looks like ``word``, else nothing."""
+    import difflib  # only a mistake needs it
+
     close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f", did you mean {close[0]}?" if close else ""

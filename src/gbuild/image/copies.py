@@ -64,16 +64,24 @@ class Copies:
         self._sink = sink
         self._scratch = scratch
         self._checked: set[str] = set()
+        self._early: dict[str, unpacked.EarlyCheck] = {}
 
     @property
     def idmap(self) -> IdMap:
         """The map of users of every copy."""
         return current(self._environment)
 
-    def prepare(self, image: Image) -> None:
-        """Unpack the image into the store."""
-        if self.trees is None:
-            unpacked.prepare(image, store=self._store, idmap=self.idmap, sink=self._sink)
+    def prepare(self, image: Image, *, elsewhere: bool = False) -> None:
+        """Unpack the image into the store, or begin to check what was unpacked before.
+
+        ``elsewhere``: the target will be started by another process, which checks for itself.
+        """
+        if self.trees is not None:
+            return
+        known = unpacked.prepare(image, store=self._store, idmap=self.idmap, sink=self._sink)
+        if known and not elsewhere and image.key not in self._checked:
+            check = unpacked.EarlyCheck(image, store=self._store, idmap=self.idmap)
+            self._early[image.key] = check
 
     def prepared(self) -> tuple[Prepared, ...]:
         """List the images that are unpacked for this person's users."""
@@ -104,7 +112,8 @@ class Copies:
             with self.trees(image) as tree:
                 yield tree
             return
-        fresh = image.key not in self._checked
+        early = self._early.get(image.key)
+        fresh = image.key not in self._checked and not (early is not None and early.passed)
         with unpacked.tree(
             image, store=self._store, idmap=self.idmap, sink=self._sink, check=fresh
         ) as tree:

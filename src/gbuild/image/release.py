@@ -5,7 +5,6 @@ Pure: the text given here must be what a good signature covers (:mod:`gbuild.ima
 
 from __future__ import annotations
 
-import email.utils
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -113,6 +112,8 @@ def _index_file(line: str) -> IndexFile:
 
 def _time(text: str) -> int:
     """Read ``Sat, 12 Sep 2026 07:55:41 UTC`` (RFC 5322 with the zone spelt UTC)."""
+    import email.utils  # slow to load, and a proved lock needs none of it
+
     try:
         return int(email.utils.parsedate_to_datetime(text.replace("UTC", "+0000")).timestamp())
     except (ValueError, TypeError, OverflowError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tempfile
 import time
@@ -326,6 +325,8 @@ def _looked_up(
 def _with_neighbours(
     error: PackageUnknown, states: Sequence[State], store: Store, label: str
 ) -> UsageFailure:
+    import difflib  # only a mistake needs it
+
     known = {n for s in states for index in s.indexes for n in names(index_text(index, store))}
     details = []
     for name in error.names:

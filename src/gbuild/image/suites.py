@@ -6,7 +6,6 @@ is never written here. Suites are codenames: a name that moves (``stable``) cann
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from gbuild.errors import UsageFailure
@@ -79,6 +78,8 @@ def suite(distro: str, name: str, *, arch: str = "amd64") -> Suite:
             hint=f"name the release: {', '.join(reversed(known[-3:]))}",
         )
     if name not in known:
+        import difflib  # only a mistake needs it
+
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         raise UsageFailure(
             f"unknown suite of {distro}: {name}",

@@ -7,12 +7,12 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 from gbuild.errors import Untrusted, UsageFailure
 from gbuild.host.process import run, which
 
+_KEYRINGS = Path(__file__).parent / "keyrings"
 _BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----\n"
 _SIGNATURE = b"\n-----BEGIN PGP SIGNATURE-----\n"
 _END = b"-----END PGP SIGNATURE-----\n"
@@ -58,7 +58,7 @@ def _keyring(name: str, environment: Mapping[str, str]) -> bytes:
         path = Path(folder) / name
         if path.exists():
             return dearmored(path.read_bytes(), where=str(path))
-    return resources.files("gbuild.image").joinpath("keyrings", name).read_bytes()
+    return (_KEYRINGS / name).read_bytes()
 
 
 def dearmored(data: bytes, *, where: str) -> bytes:

@@ -15,15 +15,18 @@ import hashlib
 import os
 import secrets
 import shutil
+import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gbuild.errors import BackendFailure, WrongHash
+from gbuild.errors import BackendFailure, GbuildError, WrongHash
 from gbuild.host.files import write_atomically
 from gbuild.host.idmap import IdMap
-from gbuild.host.process import Completed
+from gbuild.host.process import Completed, run
 from gbuild.host.sandbox.trusted import run_trusted
 from gbuild.host.store import Store
 from gbuild.image.inside.stamp import stamp
@@ -32,6 +35,14 @@ from gbuild.model.image import Image
 
 _INSIDE = Path(__file__).parent / "inside"
 _ATTEMPTS = 3
+
+_APART = (
+    "import sys; sys.path.append(sys.argv.pop(1));"
+    "from gbuild.image.inside.stamp import main; main(sys.argv[1:])"
+)
+_SOURCES = Path(__file__).parents[2]
+_FRESH = 5.0
+"""Seconds for which the result of an early check is believed."""
 
 
 def lock_name(key: str, label: str) -> str:
@@ -64,13 +75,48 @@ def tree(
     raise BackendFailure(f"the tree of the image {image.key} changes while nobody may write it")
 
 
-def prepare(image: Image, *, store: Store, idmap: IdMap, sink: Sink) -> None:
-    """Unpack an image unless that was done before; :func:`tree` checks it at every use."""
+def prepare(image: Image, *, store: Store, idmap: IdMap, sink: Sink) -> bool:
+    """Unpack an image unless that was done before; say whether it was.
+
+    :func:`tree` checks it at every use.
+    """
     unpacked = _Unpacked(image, store, idmap)
-    if not unpacked.made():
-        with store.lock(unpacked.lock):
-            if not unpacked.made():
-                unpacked.renew(sink)
+    if unpacked.made():
+        return True
+    with store.lock(unpacked.lock):
+        if not unpacked.made():
+            unpacked.renew(sink)
+    return False
+
+
+class EarlyCheck:
+    """The check of :func:`tree`, begun in another process before the tree is asked for.
+
+    It compares the same data under the same lock, while this process has other things to do. The
+    one difference, that the start follows a moment later, is held below ``_FRESH`` seconds; and
+    only a check that passed counts: after any other the caller checks for itself.
+    """
+
+    def __init__(self, image: Image, *, store: Store, idmap: IdMap) -> None:
+        self._unpacked = _Unpacked(image, store, idmap)
+        self._store = store
+        self._began = time.monotonic()
+        self._passed = False
+        self._thread = threading.Thread(target=self._check, name="early-check")
+        self._thread.start()
+
+    @property
+    def passed(self) -> bool:
+        """Wait for the result; True when the tree is as it was unpacked, a moment ago."""
+        self._thread.join()
+        return self._passed and time.monotonic() - self._began < _FRESH
+
+    def _check(self) -> None:
+        try:
+            with self._store.lock(self._unpacked.lock, shared=True, wait=0):
+                self._passed = self._unpacked.whole(apart=True)
+        except (GbuildError, OSError):
+            self._passed = False  # whoever asks for the tree meets the error again, and tells it
 
 
 def discard(key: str, *, store: Store, idmap: IdMap) -> bool:
@@ -156,13 +202,15 @@ class _Unpacked:
         """Say whether the tree was made; not whether it still is what it was."""
         return self._stamp.exists()
 
-    def whole(self) -> bool:
-        """Say whether the tree is there and as it was unpacked."""
+    def whole(self, *, apart: bool = False) -> bool:
+        """Say whether the tree is there and as it was unpacked; ``apart`` asks another process."""
         try:
             noted = self._stamp.read_text()
         except FileNotFoundError:
             return False
-        return self.root.is_dir() and noted == f"{self._image.sha256} {self._measure()}"
+        return self.root.is_dir() and noted == (
+            f"{self._image.sha256} {self._measure(apart=apart)}"
+        )
 
     def renew(self, sink: Sink) -> None:
         """Make the tree, unless another process just did; a changed one is reported."""
@@ -196,9 +244,13 @@ class _Unpacked:
         _done(completed, f"the image {self._image.key} could not be unpacked")
         temporary.rename(self._folder / self._idmap.label)
 
-    def _measure(self) -> str:
+    def _measure(self, *, apart: bool = False) -> str:
         if os.geteuid() == 0:  # may read everything itself, and saves the time of a namespace
-            return stamp(str(self.root))
+            if not apart:
+                return stamp(str(self.root))
+            python = os.path.realpath(sys.executable)
+            words = (python, "-I", "-S", "-c", _APART, _SOURCES, "stamp", self.root)
+            return run(words, cwd=Path("/")).stdout.decode()
         completed = run_trusted(
             self._idmap, _INSIDE / "stamp.py", ("stamp", str(self.root)), folders=(self.root,)
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import shlex
-import tarfile
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -127,6 +126,8 @@ class Guest:
 
 def archive(guest: Guest) -> bytes:
     """Return a tar archive of everything :data:`SETUP` needs, relative to the root folder."""
+    import tarfile  # only the backends that cannot write the files themselves need it
+
     setup = File(path=f"{_FOLDER}/setup", data=_setup(guest.account).encode(), mode=0o700)
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:

@@ -5,7 +5,6 @@ One function per medium; whoever shows foreign text calls the one that fits, exa
 
 from __future__ import annotations
 
-import html as _html
 import re
 import unicodedata
 
@@ -32,12 +31,16 @@ def line(text: str) -> str:
 
 def html(text: str) -> str:
     """Return ``text`` for an HTML text node or a quoted attribute."""
-    return _html.escape(terminal(text), quote=True)
+    from html import escape  # slow to load, and every command loads this module
+
+    return escape(terminal(text), quote=True)
 
 
 def markdown(text: str) -> str:
     """Return ``text`` for the middle of a Markdown line: no markup, link, mention or HTML."""
-    return _MARKDOWN_SPECIAL.sub(r"\\\1", _html.escape(line(text), quote=False))
+    from html import escape
+
+    return _MARKDOWN_SPECIAL.sub(r"\\\1", escape(line(text), quote=False))
 
 
 def _visible(character: str) -> str:

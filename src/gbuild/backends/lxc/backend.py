@@ -83,7 +83,7 @@ class LxcBackend(keeper.Keepable):
             UsageFailure: a target of that name runs already.
         """
         self._registry.check_free(spec.name)
-        self.prepare(spec.image)
+        self._copies.prepare(spec.image, elsewhere=True)
         keeper.spawn(self, spec, trees=self._copies.trees)
         return self._registry.detached(spec.name).info(NAME, alive=True)
 

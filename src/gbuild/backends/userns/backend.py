@@ -17,7 +17,6 @@ from gbuild.model.names import target_name
 from gbuild.target import capable, keeper, limits
 from gbuild.target.backend import Finding, Machine, Prepared, TargetInfo, TargetSpec
 from gbuild.target.contained import AttachedMachine, ContainedMachine
-from gbuild.target.guest import DAEMON, Guest, new_key
 from gbuild.target.registry import Entry, Registry, born, new_id
 
 NAME = "userns"
@@ -78,7 +77,7 @@ class UsernsBackend(keeper.Keepable):
             UsageFailure: a target of that name runs already.
         """
         self._registry.check_free(spec.name)
-        self.prepare(spec.image)
+        self._copies.prepare(spec.image, elsewhere=True)
         keeper.spawn(self, spec, trees=self._copies.trees)
         return self._registry.detached(spec.name).info(NAME, alive=True)
 
@@ -106,6 +105,9 @@ class UsernsBackend(keeper.Keepable):
 
     def launch(self, spec: TargetSpec, *, detached: bool) -> ContainedMachine:
         """Start a target in this process and write it down."""
+        # slow to load: meanwhile another process checks the image's tree
+        from gbuild.target.guest import DAEMON, Guest, new_key
+
         idmap = self._copies.idmap
         identity = new_id(target_name(spec.name, where="the target's name"))
         resolver, options = uplink.resolver() if spec.network else ("", ())

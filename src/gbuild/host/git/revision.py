@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from gbuild.errors import Unavailable, UsageFailure
@@ -83,6 +82,8 @@ def _abbreviated(git: Git, revision: str, where: str) -> str | None:
 
 
 def _not_there(git: Git, revision: str, where: str) -> str:
+    import difflib  # only a mistake needs it
+
     names = [name.split("/", 2)[2] for name in references(git)]
     near = difflib.get_close_matches(revision, names, n=3)
     raise Unavailable(
