@@ -30,7 +30,18 @@ from harness import HEADERS, Bench, Row, call  # noqa: E402 - needs the path abo
 from gbuild.host.store import default_root  # noqa: E402
 from gbuild.ui.table import plain  # noqa: E402
 
-ALL = ("start", "lxc", "oci", "growth", "exec", "second_build", "trees", "image", "parallel")
+ALL = (
+    "start",
+    "lxc",
+    "oci",
+    "growth",
+    "exec",
+    "second_build",
+    "trees",
+    "image",
+    "parallel",
+    "verify",
+)
 USER = "gbuild-bench"
 
 
