@@ -61,10 +61,26 @@ class Group:
                 if place.exists():
                     os.chown(place, uid, gid)
 
+    def starved(self) -> bool:
+        """Say whether the kernel ended a process here because the memory was used up."""
+        counters = ("memory.events", "memory.oom_control")  # version 2, version 1
+        return any(
+            _count(folder / name, "oom_kill") for folder in self.folders for name in counters
+        )
+
     def remove(self) -> None:
         """Remove the groups; their last process may still be on its way out."""
         for folder in self.folders:
             _remove(folder)
+
+
+def _count(file: Path, name: str) -> int:
+    """Return the number beside a name in a file of such lines, 0 where there is none."""
+    try:
+        lines = [line.split() for line in file.read_text().splitlines()]
+    except OSError:
+        return 0
+    return next((int(words[1]) for words in lines if words[:1] == [name]), 0)
 
 
 def places(

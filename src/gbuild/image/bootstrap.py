@@ -11,21 +11,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gbuild.errors import BackendFailure, HostFailure, Untrusted
+from gbuild.errors import BackendFailure, GbuildError, HostFailure, Untrusted
+from gbuild.host import cgroup
 from gbuild.host.deb import DamagedPackage, closure, control_fields, installed
 from gbuild.host.idmap import IdMap
+from gbuild.host.process import Completed
 from gbuild.host.sandbox.trusted import run_trusted
 from gbuild.host.store import Store
 from gbuild.image.base import LOCALES
 from gbuild.image.suites import suite
 from gbuild.model.event import Event, Sink
 from gbuild.model.lock import Environment, Package
+from gbuild.target.registry import new_id
 
 TIMEOUT = 1800.0
 """Seconds that one run of dpkg may take."""
 
 _ROOM, _ROOM_FACTOR = 2 << 30, 24
-"""Bytes of memory that a bootstrap may use: fixed, and for each byte of compressed packages."""
+"""Bytes of the tmpfs that a bootstrap writes to: fixed, and for each byte of packages."""
+
+_MEMORY = 3 << 30
+"""Bytes of memory that all its processes may use beside that, where the host can limit it."""
+
 _PROGRAM = Path(__file__).parent / "inside" / "bootstrap.py"
 _USUAL_LINKS = ("bin", "sbin", "lib")
 
@@ -117,7 +124,7 @@ def _controls(environment: Environment, paths: Mapping[Package, Path]) -> dict[s
 def _run(
     what: Mapping[str, Any], out: int, store: Store, idmap: IdMap, label: str
 ) -> dict[str, Any]:
-    with _folder(store.root / "blobs") as blobs:
+    with _folder(store.root / "blobs") as blobs, _group(what["tmpfs"] + _MEMORY) as group:
         done = run_trusted(
             idmap,
             _PROGRAM,
@@ -125,14 +132,38 @@ def _run(
             stdin=json.dumps(what).encode(),
             pass_fds=(out, blobs),
             timeout=3 * TIMEOUT,
+            enter=group.add,
         )
-    if done.returncode != 0:
-        raise BackendFailure(
-            f"the image of {label} could not be made (status {done.returncode})",
-            details=tuple(done.stderr.decode(errors="replace").splitlines()[-30:]),
-        )
+        if done.returncode != 0:
+            raise _failure(done, label, starved=group.starved())
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def _failure(done: Completed, label: str, *, starved: bool) -> GbuildError:
+    from gbuild.image.inside.bootstrap import FULL
+
+    details = tuple(done.stderr.decode(errors="replace").splitlines()[-30:])
+    if done.returncode == FULL:
+        return HostFailure(
+            f"the image of {label} could not be written: no space left on device",
+            details=details,
+            hint="free some space, or use another folder with --store",
+        )
+    why = "its packages' scripts used more memory than they may" if starved else ""
+    return BackendFailure(
+        f"the image of {label} could not be made: {why or f'status {done.returncode}'}",
+        details=details,
+    )
+
+
+@contextmanager
+def _group(memory: int) -> Iterator[cgroup.Group]:
+    group = cgroup.make(new_id("image"), cgroup.Caps(memory=memory), cgroup.places())
+    try:
+        yield group
+    finally:
+        group.remove()
 
 
 @contextmanager

@@ -102,6 +102,21 @@ class Mirror:
         self.stanzas.setdefault((suite, arch), []).append(stanza)
         return deb
 
+    def enter(self, data: bytes, name: str, *, suite: str = SUITE, arch: str = "amd64") -> None:
+        """Enter a .deb that somebody else made."""
+        path = f"pool/main/{name}"
+        deb = self.root / path
+        deb.parent.mkdir(parents=True, exist_ok=True)
+        deb.write_bytes(data)
+        control = subprocess.run(
+            ["dpkg-deb", "--field", str(deb)], check=True, capture_output=True, text=True
+        ).stdout
+        stanza = (
+            f"{control.rstrip()}\nFilename: {path}\nSize: {len(data)}\n"
+            f"SHA256: {hashlib.sha256(data).hexdigest()}\n"
+        )
+        self.stanzas.setdefault((suite, arch), []).append(stanza)
+
     def publish(
         self,
         suite: str = SUITE,

@@ -99,3 +99,13 @@ def test_only_our_empty_groups_are_leftovers(tmp_path: Path) -> None:
         (tmp_path / name / "cgroup.procs").write_text(processes)
     place = cgroup.Place(folder=tmp_path, controllers=frozenset({"pids"}), version=1)
     assert cgroup.leftovers((place,)) == (tmp_path / "gbuild-dead",)
+
+
+@pytest.mark.parametrize("name", ["memory.events", "memory.oom_control"])
+def test_a_group_tells_whether_it_was_starved(tmp_path: Path, name: str) -> None:
+    group = cgroup.Group(folders=(tmp_path,), held=frozenset())
+    assert not group.starved()
+    (tmp_path / name).write_text("max 4\noom_kill 0\n")
+    assert not group.starved()
+    (tmp_path / name).write_text("max 4\noom_kill 1\n")
+    assert group.starved()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gbuild.errors import BackendFailure, TimedOut
@@ -26,6 +26,7 @@ def run_trusted(
     stderr: int = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
     timeout: float | None = None,
+    enter: Callable[[int], None] | None = None,
 ) -> Completed:
     """Call ``main(args) -> int`` of a Python file as root of new user, mount and pid namespaces.
 
@@ -35,7 +36,8 @@ def run_trusted(
     changed they must belong to the map (``idmap.outside(0)``).
 
     ``stdin`` is bytes or a descriptor; ``stdout`` and ``stderr`` a descriptor, or PIPE to be
-    returned. Status 70 is an exception in the program, its traceback on stderr.
+    returned. Status 70 is an exception in the program, its traceback on stderr. ``enter`` is
+    called with the first process's pid before it does anything, to put it under limits.
 
     Raises:
         BackendFailure: the namespaces could not be made.
@@ -45,6 +47,8 @@ def run_trusted(
     launcher = Launcher(stdin=source, stdout=stdout, stderr=stderr, pass_fds=pass_fds)
     places = [str(folder.absolute()) for folder in folders]
     try:
+        if enter is not None:
+            enter(launcher.process.pid)
         launcher.send(
             {
                 "namespaces": _NAMESPACES,

@@ -7,6 +7,7 @@ descriptor that it names, what was installed to standard output. Foreign code ru
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -29,10 +30,20 @@ from gbuild.image.inside.debs import below, decompress_all, finish, in_child, la
 _PLACES = ("/mnt", "/srv", "/opt", "/tmp")
 _POLICY = "/usr/sbin/policy-rc.d"
 _FAILED = 1
+FULL = 75
+"""Status when the tar could not be written because its file system is full."""
+
 _TAIL = 8000
 _LARGEST_STATUS = 64 << 20
 _NO_CORE = (1, 1)  # 0 would still feed the host's core handler; see core(5)
-_LIMITS = {resource.RLIMIT_NPROC: (4096, 4096), resource.RLIMIT_CORE: _NO_CORE}
+_MOST_DATA = 2 << 30
+_LIMITS = {
+    resource.RLIMIT_NPROC: (4096, 4096),
+    resource.RLIMIT_CORE: _NO_CORE,
+    resource.RLIMIT_DATA: (_MOST_DATA, _MOST_DATA),
+}
+"""Of each process; what all may use together is the business of a control group."""
+
 _SCRUBBED = (
     "/.debs",
     "/.locales",
@@ -128,7 +139,12 @@ class _Bootstrap:
         self._lap("scrubbed")
         room = os.statvfs(self._tree)
         largest = room.f_blocks * room.f_frsize
-        Packer(out, latest=plan["date"], largest=largest).pack(self._tree)
+        try:
+            Packer(out, latest=plan["date"], largest=largest).pack(self._tree)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            return FULL
         self._lap("packed")
         json.dump({"status": status, "laps": self.laps}, sys.stdout)
         return 0
