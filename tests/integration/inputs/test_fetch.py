@@ -249,7 +249,7 @@ def test_a_server_that_sends_nothing_or_a_byte_at_a_time_is_given_up(
                 return
 
     def wait(request: BaseHTTPRequestHandler) -> None:
-        over.wait(5)
+        over.wait(60)
 
     site.routes["/a"] = drip
     site.routes["/b"] = wait
@@ -259,7 +259,7 @@ def test_a_server_that_sends_nothing_or_a_byte_at_a_time_is_given_up(
             get(store, site.base + "/a", site.base + "/b")
     finally:
         over.set()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
     assert "stalled" in caught.value.details[0]
     assert "stalled: 0 bytes" in caught.value.details[1]
 
@@ -476,7 +476,7 @@ def test_a_killed_or_interrupted_download_goes_on_next_time(
     try:
         assert begun.wait(10)
         kept = store.root / "tmp" / f"partial-{SHA}"
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while (not kept.exists() or not kept.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.01)
         child.send_signal(how)

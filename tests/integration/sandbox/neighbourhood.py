@@ -51,7 +51,7 @@ def main() -> None:
 
         def reaches(address: str, port: int) -> bool:
             command = ["timeout", "5", "bash", "-c", _PROBE.format(address, port)]
-            return target.run(command, user="debian", timeout=20).stdout == b"hello"
+            return target.run(command, user="debian", timeout=60).stdout == b"hello"
 
         found["loopback"] = reaches("127.0.0.1", LOOPBACK_PORT)
         found["host"] = reaches(HOST, HOST_PORT)

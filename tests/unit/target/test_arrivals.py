@@ -97,19 +97,19 @@ def test_a_reader_is_woken_by_one_byte_and_by_the_end() -> None:
     arrivals.next(0)  # large pieces make the reader patient, but not for long
     started = time.monotonic()
     threading.Timer(0.1, arrivals.put, ("stdout", b"y")).start()
-    piece = arrivals.next(5)
+    piece = arrivals.next(60)
     assert piece is not None
     assert bytes(piece[1]) == b"y"
     threading.Timer(0.1, arrivals.end, ("stdout",)).start()
     threading.Timer(0.1, arrivals.end, ("stderr",)).start()
-    assert arrivals.next(5) is None
-    assert time.monotonic() - started < 2
+    assert arrivals.next(60) is None
+    assert time.monotonic() - started < 30
 
 
 def test_one_stream_that_ends_does_not_cut_the_wait_for_the_other() -> None:
     arrivals = Arrivals()
     arrivals.end("stdout")
     threading.Timer(0.2, arrivals.put, ("stderr", b"late")).start()
-    piece = arrivals.next(5)
+    piece = arrivals.next(60)
     assert piece is not None
     assert bytes(piece[1]) == b"late"

@@ -22,7 +22,7 @@ from gbuild.target.contract.base import Contract
 KILLS = "GBUILD_TEST_KILLS"
 """Variable: how many drivers are killed, each at another moment."""
 
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 _START = (
     "import os, sys; sys.path[:] = sys.argv.pop(1).split(os.pathsep);"
     "from gbuild.target.contract.driver import main; main()"
