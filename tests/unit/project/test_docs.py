@@ -15,7 +15,10 @@ from gbuild import errors
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-COMMANDS = ("gbase", "gbuild", "gdoctor", "gget", "glock", "gsign", "gsigs", "gtarget", "gverify")
+COMMANDS = (
+    *("gbase", "gbuild", "gcheck", "gdoctor", "gget", "glock"),
+    *("gsign", "gsigs", "gtarget", "gverify"),
+)
 _CACHE_VARIABLES = ("CACHE_ENABLED", "PACKAGE_CACHE", "COMMON_CACHE")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

@@ -15,7 +15,10 @@ from gbuild import errors
 ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "src/gbuild"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-COMMANDS = ("gbase", "gbuild", "gdoctor", "gget", "glock", "gsign", "gsigs", "gtarget", "gverify")
+COMMANDS = (
+    *("gbase", "gbuild", "gcheck", "gdoctor", "gget", "glock"),
+    *("gsign", "gsigs", "gtarget", "gverify"),
+)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -58,10 +61,16 @@ def test_functions_stay_small() -> None:
 def test_locks_pin_every_dependency_by_hash() -> None:
     run, dev = (_pins(ROOT / name) for name in ("requirements.lock", "requirements-dev.lock"))
     assert run.items() <= dev.items()
-    for wanted in PROJECT["project"]["dependencies"]:
+    extras = PROJECT["project"]["optional-dependencies"]
+    for wanted in [*PROJECT["project"]["dependencies"], *extras["build"]]:
         assert re.split(r"[ >=<]", wanted)[0].lower() in run
     for wanted in PROJECT["dependency-groups"]["dev"]:
         assert re.split(r"[ >=<]", wanted)[0].lower() in dev
+
+
+def test_verifying_needs_no_compiled_library() -> None:
+    wanted = [re.split(r"[ >=<]", each)[0] for each in PROJECT["project"]["dependencies"]]
+    assert wanted == ["click", "PyYAML", "python-gnupg", "rich"]
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])

@@ -1,0 +1,1 @@
+"""Is it reproducible, and if not, why: varied builds, comparison, diagnosis."""

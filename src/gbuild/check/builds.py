@@ -1,0 +1,162 @@
+"""The builds of one check: the same inputs, packages and image, under varied conditions."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gbuild.check.variations import Conditions
+from gbuild.engine.build import Ready
+from gbuild.engine.jobs import run_jobs
+from gbuild.engine.machines import Machines
+from gbuild.engine.planner import plan_build
+from gbuild.engine.prepare import Parts
+from gbuild.engine.workspace import Workspace
+from gbuild.errors import BackendFailure, BuildFailed, GbuildError, TimedOut
+from gbuild.model.check import BuildKind, CheckBuild
+from gbuild.model.event import Event
+from gbuild.model.outcome import JobOutcome
+from gbuild.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A build that is wanted: ``varied`` names what ``conditions`` vary."""
+
+    kind: BuildKind
+    conditions: Conditions
+    varied: tuple[str, ...] = ()
+
+
+class Builds:
+    """Builds what is ordered, some side by side.
+
+    Args:
+        ready: what is built; its images serve every build.
+        parts: the concrete things.
+        folder: where each build gets a folder of its own, ``01-control``, ``02-all``...
+        workers: builds that run side by side.
+    """
+
+    def __init__(self, ready: Ready, parts: Parts, folder: Path, *, workers: int) -> None:
+        self.done: list[CheckBuild] = []
+        self._ready = ready
+        self._parts = parts
+        self._folder = folder
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._machines: list[Machines] = []
+        self._ending = False
+
+    def run(self, orders: Sequence[Order]) -> list[CheckBuild]:
+        """Build every order; return the builds in that order.
+
+        A varied build whose script fails is a result; so is a target that varied conditions
+        keep from starting or answering.
+
+        Raises:
+            GbuildError: the control failed, or this host did.
+        """
+        first = len(self.done) + 1
+        with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="check") as pool:
+            futures = [pool.submit(self._build, n, o) for n, o in enumerate(orders, first)]
+            try:
+                builds = [future.result() for future in futures]
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                self._end_all()
+                raise
+        self.done += builds
+        return builds
+
+    def _end_all(self) -> None:
+        with self._lock:
+            self._ending = True
+            living = tuple(self._machines)
+        for machines in living:
+            with suppress(GbuildError):
+                machines.end_all()
+
+    def _build(self, number: int, order: Order) -> CheckBuild:
+        plan = self._plan(order.conditions)
+        workspace = Workspace(self._folder / f"{number:02}-{order.kind}")
+        workspace.var.mkdir(parents=True)
+        workspace.open_build(keep=False)
+        self._tell(number, order)
+        machines = Machines(self._parts.backend, order.conditions.options, tag=f"check{number}")
+        with self._lock:
+            if self._ending:
+                raise BackendFailure("interrupted while a build started")
+            self._machines.append(machines)
+        started = time.monotonic()
+        outcomes: tuple[JobOutcome, ...] = ()
+        failure = ""
+        try:
+            outcomes = run_jobs(
+                plan,
+                self._ready.images,
+                replace(order.conditions.options, parallel=1),
+                self._parts,
+                workspace,
+                machines,
+            )
+        except (BuildFailed, TimedOut, BackendFailure) as error:
+            if order.kind in ("control", "repeat") or self._ending:
+                raise
+            failure = error.brief
+        return CheckBuild(
+            number=number,
+            kind=order.kind,
+            varied=order.varied,
+            artifacts=_artifacts(outcomes),
+            folder=workspace.build,
+            seconds=time.monotonic() - started,
+            failure=failure,
+        )
+
+    def _plan(self, conditions: Conditions) -> Plan:
+        prepared = self._ready.prepared
+        inputs = prepared.inputs
+        if not conditions.options.use_cache:
+            inputs = replace(inputs, caches=())
+        return plan_build(
+            prepared.descriptor,
+            conditions.options,
+            inputs,
+            prepared.found.lock,
+            conditions.surroundings,
+        )
+
+    def _tell(self, number: int, order: Order) -> None:
+        text = {
+            "control": "the control",
+            "repeat": "the control again",
+            "all": f"with all {len(order.varied)} variations",
+            "test": f"with {', '.join(order.varied)}",
+        }[order.kind]
+        self._parts.sink(Event("step", f"build {number}: {text}"))
+
+
+def _artifacts(outcomes: Sequence[JobOutcome]) -> tuple[tuple[str, str], ...]:
+    """Name each artefact; with several jobs by its job, too: two jobs may make one name."""
+    several = len(outcomes) > 1
+    pairs = (
+        (f"{outcome.label}/{artifact.path}" if several else artifact.path, artifact.sha256)
+        for outcome in outcomes
+        for artifact in outcome.artifacts
+    )
+    return tuple(sorted(pairs))
+
+
+def locate(build: CheckBuild, name: str, labels: Sequence[str]) -> Path:
+    """Return where the artefact called ``name`` lies in a build of the jobs ``labels``."""
+    if len(labels) == 1:
+        return build.folder / labels[0] / "out" / name
+    label, _, path = name.partition("/")
+    return build.folder / label / "out" / path

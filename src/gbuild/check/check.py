@@ -1,0 +1,294 @@
+"""Check a descriptor: control, everything varied, and then the search for what matters."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from gbuild.check.builds import Builds, Order, locate
+from gbuild.check.diagnose.diagnosis import Known, diagnose_files
+from gbuild.check.search import Build, Search
+from gbuild.check.variations import Conditions, Grounds, Variation, applicable, control, vary
+from gbuild.engine.build import make_ready
+from gbuild.engine.prepare import Parts
+from gbuild.engine.workspace import Workspace
+from gbuild.errors import UsageFailure
+from gbuild.model.check import (
+    CheckBuild,
+    CheckedArtifact,
+    CheckResult,
+    Reproducible,
+    Tried,
+    Waiver,
+)
+from gbuild.model.descriptor import Descriptor
+from gbuild.model.event import Event
+from gbuild.model.options import BuildOptions
+from gbuild.model.surroundings import USUAL
+from gbuild.target.backend import Backend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckOptions:
+    """What the person asks of a check.
+
+    ``only`` and ``without`` choose variations by name (none: all), ``rounds`` is how often the
+    control is repeated at least, ``most`` how many builds the search may ask for.
+    """
+
+    build: BuildOptions
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    rounds: int = 0
+    most: int = 40
+    keep: bool = False
+
+
+def check(
+    path: Path,
+    options: CheckOptions,
+    parts: Parts,
+    root: Path,
+    *,
+    waivers: Sequence[Waiver] = (),
+) -> CheckResult:
+    """Check the descriptor at ``path`` in the workspace ``root``.
+
+    Raises:
+        GbuildError: it cannot be built at all, or this host failed.
+    """
+    started = time.time()
+    workspace = Workspace(root)
+    with workspace.locked(wait=options.build.wait):
+        chosen = replace(options.build, cache_read_only=True, resume=False, parallel=1)
+        ready = make_ready(path, chosen, parts, workspace)
+        grounds = grounds_of(ready.prepared.descriptor, parts.backend)
+        folder = _fresh_folder(workspace, ready.prepared.descriptor.name)
+        work = _Check(
+            usual=control(Conditions(options=chosen, surroundings=USUAL), grounds),
+            variations=_chosen(grounds, options),
+            builds=Builds(ready, parts, folder, workers=options.build.parallel),
+            options=options,
+        )
+        artifacts = work.run()
+        labels = [job.label for job in ready.prepared.plan.jobs]
+        parts.sink(Event("step", "looking for the causes in what differs"))
+        known = known_values(work.usual, vary(work.usual, work.variations))
+        today = time.strftime("%Y-%m-%d", time.gmtime(started))
+        result = CheckResult(
+            name=ready.prepared.descriptor.name,
+            backend=parts.backend.name,
+            descriptor_sha256=hashlib.sha256(ready.prepared.descriptor.source).hexdigest(),
+            plan_digest=ready.prepared.plan.digest,
+            started=started,
+            seconds=time.time() - started,
+            variations=tried(grounds, options),
+            builds=tuple(work.builds.done),
+            artifacts=tuple(
+                _waived(_traced(a, work.builds.done, labels, known), waivers, today)
+                for a in artifacts
+            ),
+        )
+        if not options.keep:
+            _keep_what_differs(result, labels)
+        return result
+
+
+def grounds_of(descriptor: Descriptor, backend: Backend) -> Grounds:
+    """Return what decides which variations can be had."""
+    return Grounds(
+        descriptor=descriptor,
+        backend=backend.name,
+        varies=backend.varies,
+        processors=tuple(sorted(os.sched_getaffinity(0))),
+    )
+
+
+def _fresh_folder(workspace: Workspace, name: str) -> Path:
+    """Return an empty folder for the builds; what an earlier check left there is removed."""
+    folder = workspace.var / "check" / name
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _wanted(variation: Variation, options: CheckOptions) -> bool:
+    named = not options.only or variation.name in options.only
+    return named and variation.name not in options.without
+
+
+def _chosen(grounds: Grounds, options: CheckOptions) -> tuple[Variation, ...]:
+    """Return the variations to use.
+
+    Raises:
+        UsageFailure: a name is not one, or none is left.
+    """
+    known = applicable(grounds)
+    names = {variation.name for variation, _ in known}
+    unknown = [name for name in (*options.only, *options.without) if name not in names]
+    if unknown:
+        raise UsageFailure(f"there is no variation {unknown[0]}", hint="gcheck --list")
+    chosen = tuple(v for v, missing in known if not missing and _wanted(v, options))
+    if not chosen:
+        raise UsageFailure("no variation is left that can be done here", hint="gcheck --list")
+    return chosen
+
+
+def tried(grounds: Grounds, options: CheckOptions) -> tuple[Tried, ...]:
+    """Return every variation, with the reason why it is not tried if it is not."""
+    return tuple(
+        Tried(
+            name=v.name,
+            control=v.control,
+            varied=v.varied,
+            missing=missing or ("" if _wanted(v, options) else "not asked for"),
+        )
+        for v, missing in applicable(grounds)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Check:
+    """The order of the builds."""
+
+    usual: Conditions
+    variations: tuple[Variation, ...]
+    builds: Builds
+    options: CheckOptions
+
+    def run(self) -> list[CheckedArtifact]:
+        """Build as often as it takes, and return the verdict on every artefact."""
+        names = [variation.name for variation in self.variations]
+        first, varied = self.builds.run([self._order("control"), self._order("all", names)])
+        control_ = dict(first.artifacts)
+        broken = changed(control_, varied)
+        repeats = self._repeats(control_, needed=bool(broken))
+        counts = {name: sum(name in one for one in repeats) for name in broken.union(*repeats)}
+        unstable = {name for name, count in counts.items() if count}
+        search = self._search(control_, broken - unstable, names)
+        paths = sorted({*control_, *broken, *unstable})
+        return [
+            self._verdict(p, control_, search, differed=counts.get(p, 0), repeats=len(repeats))
+            for p in paths
+        ]
+
+    def _order(self, kind: str, names: Iterable[str] = ()) -> Order:
+        wanted = set(names)
+        used = [variation for variation in self.variations if variation.name in wanted]
+        return Order(
+            kind=kind,  # type: ignore[arg-type]
+            conditions=vary(self.usual, used),
+            varied=tuple(variation.name for variation in used),
+        )
+
+    def _repeats(self, control_: Mapping[str, str], *, needed: bool) -> list[frozenset[str]]:
+        """Repeat the control; return what differed each time."""
+        count = max(self.options.rounds, 1 if needed else 0)
+        orders = [self._order("repeat") for _ in range(count)]
+        return [changed(control_, build) for build in self.builds.run(orders)] if orders else []
+
+    def _search(
+        self, control_: Mapping[str, str], broken: frozenset[str], names: Sequence[str]
+    ) -> Search:
+        search = Search(names, broken, most=self.options.most)
+        while tests := search.next_tests():
+            orders = [self._order("test", test) for test in tests]
+            for build in self.builds.run(orders):
+                search.learn(Build(frozenset(build.varied), changed(control_, build)))
+        return search
+
+    def _verdict(
+        self,
+        path: str,
+        control_: Mapping[str, str],
+        search: Search,
+        *,
+        differed: int,
+        repeats: int,
+    ) -> CheckedArtifact:
+        verdict = Reproducible.YES
+        cause = search.causes.get(path)
+        if differed:
+            verdict = Reproducible.UNSTABLE
+        elif cause:
+            verdict = Reproducible.SENSITIVE
+        order = [variation.name for variation in self.variations]
+        return CheckedArtifact(
+            path=path,
+            sha256=control_.get(path, ""),
+            verdict=verdict,
+            causes=tuple(tuple(sorted(s, key=order.index)) for s in cause.any_of) if cause else (),
+            certain=cause.certain if cause else True,
+            differed=differed,
+            repeats=repeats,
+        )
+
+
+def changed(control_: Mapping[str, str], build: CheckBuild) -> frozenset[str]:
+    """Name the artefacts that are not as in the control: other bytes, absent, or new."""
+    made = dict(build.artifacts)
+    return frozenset(
+        path for path in control_.keys() | made.keys() if control_.get(path) != made.get(path)
+    )
+
+
+def _traced(
+    artifact: CheckedArtifact,
+    builds: Sequence[CheckBuild],
+    labels: Sequence[str],
+    known: Sequence[Known],
+) -> CheckedArtifact:
+    """Look for causes in the bytes of the first two builds that differ."""
+    if artifact.verdict is Reproducible.YES or not artifact.sha256:
+        return artifact
+    kinds = ("repeat",) if artifact.verdict is Reproducible.UNSTABLE else ("test", "all")
+    others = [
+        build
+        for kind in kinds
+        for build in sorted(builds, key=lambda b: len(b.varied))
+        if build.kind == kind and dict(build.artifacts).get(artifact.path, "") != artifact.sha256
+    ]
+    pair = next((b for b in others if artifact.path in dict(b.artifacts)), None)
+    if pair is None:
+        return artifact
+    facts = [fact for fact in known if fact.cause in pair.varied]
+    here, there = (locate(build, artifact.path, labels) for build in (builds[0], pair))
+    found = diagnose_files(here, there, name=artifact.path, known=facts)
+    return replace(artifact, traces=found.traces, unknown=found.unknown)
+
+
+def known_values(usual: Conditions, varied: Conditions) -> tuple[Known, ...]:
+    """Return the values that an artefact may hold when it depends on a variation."""
+    one, two = usual.surroundings, varied.surroundings
+    pairs = (
+        ("build-path", one.build_path, two.build_path),
+        ("home", one.home, two.home),
+        ("user", one.user, two.user),
+        ("hostname", one.hostname, two.hostname),
+    )
+    return tuple(Known(cause, a, b) for cause, a, b in pairs if a and b and a != b)
+
+
+def _waived(artifact: CheckedArtifact, waivers: Sequence[Waiver], today: str) -> CheckedArtifact:
+    if artifact.verdict is Reproducible.YES:
+        return artifact
+    covering = [w for w in waivers if fnmatchcase(artifact.path, w.pattern)]
+    valid = next((w for w in covering if w.expires >= today), None)
+    lapsed = next((w for w in covering if w.expires < today), None)
+    return replace(artifact, waiver=valid, lapsed=None if valid else lapsed)
+
+
+def _keep_what_differs(result: CheckResult, labels: Sequence[str]) -> None:
+    """Remove the builds' files that no reader of the result needs: all but one differing pair."""
+    control_ = dict(result.builds[0].artifacts)
+    for build in result.builds[1:]:
+        for path, sha256 in build.artifacts:
+            if control_.get(path) == sha256:
+                locate(build, path, labels).unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""An address in memory, which the kernel draws anew for every process."""
+
+from __future__ import annotations
+
+import re
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Change, Difference
+
+_TEXT = re.compile(
+    r"(?:0x)?(?:7f[0-9a-f]{10}|5[56][0-9a-f]{10}|[7f][0-9a-f]{7}|5[67][0-9a-f]{6})\Z"
+)
+_PREFIXED = re.compile(r"0x[0-9a-f]{7,16}\Z")
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Change(text=True) as change:
+            one, two = change.words(b"0123456789abcdefx")
+            forms = (_TEXT,) if not one.startswith("0x") else (_TEXT, _PREFIXED)
+            if len(one) == len(two) and any(f.match(one) and f.match(two) for f in forms):
+                return versus(one, two)
+        case Change(text=False, offset=offset) as change if offset >= 0:
+            return _in_bytes(change)
+        case _:
+            pass
+    return None
+
+
+def _in_bytes(change: Change) -> str | None:
+    """Look for a little-endian pointer of a 64-bit process around the change."""
+    around = len(change.left)
+    one = change.left + change.a + change.right
+    two = change.left_b + change.b + change.right_b
+    for start in range(max(0, around + len(change.a) - 8), around + 1):
+        x, y = (int.from_bytes(data[start : start + 8], "little") for data in (one, two))
+        if _pointer(x) and _pointer(y):
+            return versus(hex(x), hex(y))
+    return None
+
+
+def _pointer(value: int) -> bool:
+    return value >> 40 in (0x7F, 0x7E, 0x55, 0x56)
+
+
+CAUSE = Cause(
+    name="address",
+    title="an address in memory is in the artefact, or decided an order",
+    mend="do not write pointers (%p, id()), and do not sort by them",
+    explains=_explains,
+)

@@ -1,0 +1,24 @@
+"""Members of an archive in the order in which the directory gave them."""
+
+from __future__ import annotations
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Difference, Order
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Order(kind="tar" | "zip" | "ar" as kind, a=a, b=b):
+            first = next(n for n, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
+            return f"{kind} member {first + 1} {versus(a[first], b[first])}"
+        case _:
+            pass
+    return None
+
+
+CAUSE = Cause(
+    name="archive-order",
+    title="an archive holds its members in the order that the directory gave",
+    mend="tar --sort=name; for zip and ar give the names sorted (LC_ALL=C sort)",
+    explains=_explains,
+)

@@ -1,0 +1,32 @@
+"""File names in the order in which the directory gave them (readdir, find, glob)."""
+
+from __future__ import annotations
+
+import re
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Difference, Order
+
+_FILE = re.compile(r"[\w@+.,/ -]*(?:/[\w@+.-]+|\w\.\w{1,8})/?[\"',;]?\s*\Z")
+_MOST = 0.8
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Order(kind="text", a=a, b=b):
+            moved = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
+            files = sum(bool(_FILE.search(x)) for x, _ in moved)
+            if files >= _MOST * len(moved):
+                x, y = moved[0]
+                return f"{len(moved)} names in another order: {versus(x.strip(), y.strip())}"
+        case _:
+            pass
+    return None
+
+
+CAUSE = Cause(
+    name="directory-order",
+    title="files are listed in the order that the directory gives them",
+    mend="sort what find, glob or readdir return: find ... | LC_ALL=C sort, sorted(glob(...))",
+    explains=_explains,
+)

@@ -1,0 +1,30 @@
+"""The home folder of the builder."""
+
+from __future__ import annotations
+
+import re
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.paths import paths
+
+_HOME = re.compile(r"/(?:home|Users|root|nonexistent)(?:/|\Z)")
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Change(text=True) as change if found := paths(change):
+            homes = all(_HOME.match(path) for path in found)
+            if homes or re.search(r"\bHOME\W*\Z", change.before):
+                return versus(*found)
+        case _:
+            pass
+    return None
+
+
+CAUSE = Cause(
+    name="home",
+    title="the builder's home folder is in the artefact",
+    mend="write relative paths; -ffile-prefix-map=$HOME=. for compilers",
+    explains=_explains,
+)

@@ -1,0 +1,37 @@
+"""The name of the machine that built."""
+
+from __future__ import annotations
+
+import re
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Change, Difference
+
+_BEFORE = re.compile(
+    r"(?:host(?:name|\s+name)?|node(?:name)?|machine|built on|build on|compiled on|domain|"
+    r"\w@)\W{0,4}\Z",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z")
+_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.-"
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Change(text=True) as change:
+            one, two = change.words(_WORD)
+            before = change.left.rstrip(_WORD).decode("utf-8", "replace")
+            names = all(_NAME.match(word) and not word.isdigit() for word in (one, two))
+            if names and _BEFORE.search(before):
+                return versus(one, two)
+        case _:
+            pass
+    return None
+
+
+CAUSE = Cause(
+    name="hostname",
+    title="the name of the machine is in the artefact",
+    mend="leave it out, or set it: HOSTNAME, KBUILD_BUILD_HOST, --host of configure",
+    explains=_explains,
+)

@@ -1,0 +1,24 @@
+"""The same lines in another order, and no sign of what gave it."""
+
+from __future__ import annotations
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Difference, Order
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Order(kind="text", a=a, b=b):
+            first = next(n for n, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
+            return f"line {first + 1} {versus(a[first].strip(), b[first].strip())}"
+        case _:
+            pass
+    return None
+
+
+CAUSE = Cause(
+    name="line-order",
+    title="the same lines in another order: a hash table, or work done side by side",
+    mend="sort before writing; with make -j, let each job write a file of its own",
+    explains=_explains,
+)

@@ -1,0 +1,38 @@
+"""The language or character set of the builder."""
+
+from __future__ import annotations
+
+import re
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Change, Difference
+
+_NAMED = re.compile(r"(?:\bLANG|\bLC_[A-Z]+|\bLANGUAGE|locale|charset|codeset|encoding)\W{0,6}\Z",
+                    re.IGNORECASE)  # fmt: skip
+_VALUE = re.compile(
+    r"(?:C|POSIX|[a-z]{2,3}_[A-Z]{2})(?:\.[A-Za-z0-9-]+)?(?:@\w+)?\Z|(?:utf-?8|ascii|us-ascii|"
+    r"ANSI_X3\.4-1968|iso-?8859-\d+)\Z",
+    re.IGNORECASE,
+)
+_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.@-"
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Change(text=True) as change:
+            one, two = change.words(_WORD)
+            before = change.left.rstrip(_WORD).decode("utf-8", "replace")
+            values = bool(_VALUE.match(one) and _VALUE.match(two))
+            if values or (_NAMED.search(before) and (one or two)):
+                return versus(one, two)
+        case _:
+            pass
+    return None
+
+
+CAUSE = Cause(
+    name="locale",
+    title="the language or character set of the builder is in the artefact",
+    mend="export LC_ALL=C.UTF-8 in the script",
+    explains=_explains,
+)

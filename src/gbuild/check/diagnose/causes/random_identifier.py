@@ -1,0 +1,67 @@
+"""A random name or number: a UUID, a temporary file's name, a token."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Change, Difference
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_TEMPORARY = re.compile(r"(?:tmp[._-]?[0-9A-Za-z_]{6,12}|cc[0-9A-Za-z]{6})(?![0-9A-Za-z])")
+_HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]{16,}\Z")
+_TOKEN = re.compile(r"[0-9A-Za-z+/_=-]{12,}\Z")
+_DIGESTS = frozenset({32, 40, 56, 64, 96, 128})
+_NAMED = re.compile(
+    r"(?:uuid|guid|nonce|random|token|salt|/ID|boundary)\W{0,6}\w*\W*\Z", re.IGNORECASE
+)
+_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.+/="
+_RICH = 3.0
+"""Bits a character: names that people choose have less."""
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Change(text=True) as change:
+            one, two = change.words(_WORD)
+            for form in (_UUID, _TEMPORARY):
+                found = form.findall(one), form.findall(two)
+                if all(found) and found[0] != found[1]:
+                    return versus(one, two)
+            if _random(one, two) or (_NAMED.search(change.before) and one and two):
+                return versus(one, two)
+        case _:
+            pass
+    return None
+
+
+def _random(one: str, two: str) -> bool:
+    """Say whether two words of one length look drawn; a digest's length is no random one's."""
+    if len(one) != len(two) or one.startswith("0x"):
+        return False
+    if _HEX.match(one) and _HEX.match(two):
+        return len(one) not in _DIGESTS and not (one.isdigit() and two.isdigit())
+    return all(
+        _TOKEN.match(word)
+        and _richness(word) >= _RICH
+        and any(c.isdigit() for c in word)
+        and any(c.isupper() for c in word)
+        and any(c.islower() for c in word)
+        for word in (one, two)
+    )
+
+
+def _richness(word: str) -> float:
+    """Return the Shannon entropy of the word's characters in bits."""
+    counts = Counter(word).values()
+    return -sum(n / len(word) * math.log2(n / len(word)) for n in counts)
+
+
+CAUSE = Cause(
+    name="random-identifier",
+    title="a random name or number is in the artefact",
+    mend="derive it from the content, or from a fixed seed (uuid5 in place of uuid4)",
+    explains=_explains,
+)

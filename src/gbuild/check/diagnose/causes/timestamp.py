@@ -1,0 +1,68 @@
+"""The time of the build, as text, as a number or in a header."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.dates import date_at
+from gbuild.check.diagnose.differences import Change, Difference, Field
+
+_FIRST, _LAST = 1_000_000_000, 2_200_000_000
+"""2001 to 2039: a number of four bytes outside is not taken for a time."""
+
+_APART = 40 * 86_400
+"""Seconds: two numbers in a binary file that lie farther apart are not taken for times."""
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Field(name="mtime", kind="pe" | "png" as kind, a=a, b=b):
+            return f"{kind} header {versus(a, b)}"
+        case Change(text=True) as change:
+            return _in_text(change)
+        case Change(text=False, offset=offset) as change if offset >= 0:
+            return _in_bytes(change)
+        case _:
+            pass
+    return None
+
+
+def _in_text(change: Change) -> str | None:
+    one, two = change.lines()
+    start, start_b = change.places()
+    here = date_at(one, start, start + len(change.a))
+    there = date_at(two, start_b, start_b + len(change.b))
+    return versus(here.text, there.text) if here and there else None
+
+
+def _in_bytes(change: Change) -> str | None:
+    """Look for a number of four bytes around the change that is a time on both sides."""
+    if len(change.a) > 4:
+        return None
+    around = len(change.left)
+    one = change.left + change.a + change.right
+    two = change.left_b + change.b + change.right_b
+    for start in range(max(0, around + len(change.a) - 4), around + 1):
+        for order in ("little", "big"):
+            x, y = (int.from_bytes(d[start : start + 4], order) for d in (one, two))
+            if len(one) >= start + 4 and _times(x, y):
+                return versus(_written(x), _written(y))
+    return None
+
+
+def _times(x: int, y: int) -> bool:
+    return _FIRST <= x <= _LAST and _FIRST <= y <= _LAST and abs(x - y) <= _APART
+
+
+def _written(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+CAUSE = Cause(
+    name="timestamp",
+    title="the time of the build is in the artefact",
+    mend="use SOURCE_DATE_EPOCH in place of the clock (date -u -d @$SOURCE_DATE_EPOCH), "
+    "drop __DATE__ and __TIME__",
+    explains=_explains,
+)

@@ -1,0 +1,28 @@
+"""The dates of the members of a zip file: local time in steps of two seconds."""
+
+from __future__ import annotations
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Difference, Field
+
+_TIMES = ("5455", "5875")
+"""Extra fields, as hex of their two bytes: "UT" and "Ux", which hold times and owners."""
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Field(kind="zip", name="mtime", a=a, b=b):
+            return f"date {versus(a, b)}"
+        case Field(kind="zip", name="extra", a=a, b=b) if a[:4] == b[:4] == _TIMES[0]:
+            return f"extended time {versus(a, b)}"
+        case _:
+            pass
+    return None
+
+
+CAUSE = Cause(
+    name="zip-dates",
+    title="zip records when each member was changed, in local time",
+    mend="touch --date=@$SOURCE_DATE_EPOCH the files, zip -X, with TZ=UTC; or strip-nondeterminism",
+    explains=_explains,
+)

@@ -1,0 +1,199 @@
+"""Files that hold files: taken apart in memory, within limits, nothing is written. Pure.
+
+Formats: gzip (RFC 1952), ar (ar(5)), ELF (elf(5)), zip (APPNOTE.TXT 4.3), and what the standard
+library reads: tar, bzip2, xz.
+"""
+
+from __future__ import annotations
+
+import bz2
+import io
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+LARGEST = 1 << 30
+"""Bytes that one file may have when it is unpacked; a larger one is looked at as it is."""
+
+_MOST_MEMBERS = 200_000
+_BAD = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError,
+        struct.error, zlib.error, lzma.LZMAError, NotImplementedError, KeyError)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in a container: its bytes and what the container says of it."""
+
+    name: str
+    data: bytes
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A file taken apart. ``ordered`` says whether the order of its members is to be compared."""
+
+    kind: str
+    members: tuple[Member, ...]
+    fields: Mapping[str, str] = field(default_factory=dict)
+    ordered: bool = True
+
+
+class _TooLarge(ValueError):
+    pass
+
+
+def opened(data: bytes) -> Container | None:
+    """Take a file apart; None when it is no container, or is broken, or is too large."""
+    for known, open_ in _FORMATS:
+        if known(data):
+            try:
+                return open_(data)
+            except _BAD:
+                return None
+    return None
+
+
+def _gzip(data: bytes) -> Container:
+    flags, mtime, extra, system = struct.unpack_from("<3xBIBB", data)
+    fields = {"mtime": str(mtime), "level": str(extra), "system": str(system)}
+    position = 10
+    if flags & 4:
+        position += 2 + int.from_bytes(data[position : position + 2], "little")
+    for bit, name in ((8, "name"), (16, "comment")):
+        if flags & bit:
+            end = data.index(b"\0", position)
+            fields[name] = data[position:end].decode("latin-1")
+            position = end + 1
+    inner = _inflate(zlib.decompressobj(31), data)
+    return Container("gzip", (Member("", inner),), fields)
+
+
+def _inflate(stream: zlib._Decompress, data: bytes) -> bytes:
+    """Unpack every member of a gzip file."""
+    found = io.BytesIO()
+    while data:
+        found.write(stream.decompress(data, LARGEST - found.tell() + 1))
+        if found.tell() > LARGEST or stream.unconsumed_tail:
+            raise _TooLarge
+        if not stream.eof:
+            raise EOFError
+        data = stream.unused_data.lstrip(b"\0")
+        stream = zlib.decompressobj(31)
+    return found.getvalue()
+
+
+def _packed(kind: str, unpacker: Callable[[], lzma.LZMADecompressor | bz2.BZ2Decompressor],
+            ) -> Callable[[bytes], Container]:  # fmt: skip
+    def open_(data: bytes) -> Container:
+        inner = unpacker().decompress(data, LARGEST + 1)
+        if len(inner) > LARGEST:
+            raise _TooLarge
+        return Container(kind, (Member("", inner),))
+
+    return open_
+
+
+def _tar(data: bytes) -> Container:
+    members = []
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+        for info in tar:
+            stream = tar.extractfile(info) if info.isreg() else None
+            content = stream.read() if stream else info.linkname.encode("utf-8", "surrogateescape")
+            members.append(Member(info.name, content, _tar_fields(info)))
+            if len(members) > _MOST_MEMBERS:
+                raise _TooLarge
+        return Container("tar", tuple(members), dict(tar.pax_headers))
+
+
+def _tar_fields(info: tarfile.TarInfo) -> dict[str, str]:
+    fields = {
+        "type": repr(info.type),
+        "mode": f"{info.mode:04o}",
+        "uid": str(info.uid),
+        "gid": str(info.gid),
+        "user": info.uname,
+        "group": info.gname,
+        "mtime": f"{info.mtime:g}" if info.mtime != int(info.mtime) else str(int(info.mtime)),
+    }
+    known = ("mtime", "path", "linkpath", "size", "uid", "gid", "uname", "gname")
+    return fields | {f"pax {k}": v for k, v in info.pax_headers.items() if k not in known}
+
+
+def _zip(data: bytes) -> Container:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        infos = archive.infolist()
+        if len(infos) > _MOST_MEMBERS or sum(i.file_size for i in infos) > LARGEST:
+            raise _TooLarge
+        members = tuple(Member(i.filename, archive.read(i), _zip_fields(i)) for i in infos)
+        return Container("zip", members, {"comment": archive.comment.decode("latin-1")})
+
+
+def _zip_fields(info: zipfile.ZipInfo) -> dict[str, str]:
+    year, month, day, hour, minute, second = info.date_time
+    return {
+        "mtime": f"{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}",
+        "mode": f"{info.external_attr >> 16 & 0o7777:04o}",
+        "system": str(info.create_system),
+        "method": str(info.compress_type),
+        "extra": info.extra.hex(),
+        "packed size": str(info.compress_size) if info.compress_type else "",
+    }
+
+
+def _ar(data: bytes) -> Container:
+    members = []
+    position = 8
+    names = b""
+    while position + 60 <= len(data):
+        name, mtime, uid, gid, mode, size = struct.unpack_from("16s12s6s6s8s10s", data, position)
+        length = int(size)
+        content = data[position + 60 : position + 60 + length]
+        position += 60 + length + length % 2
+        title = name.decode("latin-1").rstrip()
+        if title == "//":
+            names = content
+        elif title[:1] == "/" and title[1:].isdigit():
+            start = int(title[1:])
+            title = names[start : names.index(b"\n", start)].decode("latin-1").rstrip("/")
+        words = {"mtime": mtime, "uid": uid, "gid": gid, "mode": mode}
+        fields = {key: value.decode("latin-1").strip() for key, value in words.items()}
+        title = title if title in ("/", "//") else title.rstrip("/")
+        members.append(Member(title, content, fields))
+    return Container("ar", tuple(members))
+
+
+def _elf(data: bytes) -> Container:
+    """Sections by name; headers and offsets are left out, for they follow the sections' sizes."""
+    wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
+    layout = (f"{order}40xQ10xHHH", f"{order}IIQQQQII") if wide else (
+        f"{order}32xI10xHHH", f"{order}IIIIIIII")  # fmt: skip
+    table, size, count, names_at = struct.unpack_from(layout[0], data)
+    headers = [struct.unpack_from(layout[1], data, table + n * size) for n in range(count)]
+    _, _, _, _, offset, length, *_ = headers[names_at]
+    names = data[offset : offset + length]
+    members = []
+    for title_at, kind, _flags, _address, offset, length, *_ in headers:
+        if kind not in (0, 8):  # SHT_NULL and SHT_NOBITS have no bytes
+            title = names[title_at : names.index(b"\0", title_at)].decode("latin-1")
+            members.append(Member(title, data[offset : offset + length]))
+    return Container("elf", tuple(members), ordered=False)
+
+
+def _is_tar(data: bytes) -> bool:
+    return data[257:262] == b"ustar"
+
+
+_FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Container]], ...] = (
+    (lambda data: data.startswith(b"\x1f\x8b\x08"), _gzip),
+    (lambda data: data.startswith(b"BZh"), _packed("bzip2", bz2.BZ2Decompressor)),
+    (lambda data: data.startswith(b"\xfd7zXZ\0"), _packed("xz", lzma.LZMADecompressor)),
+    (_is_tar, _tar),
+    (lambda data: data[:4] in (b"PK\3\4", b"PK\5\6"), _zip),
+    (lambda data: data.startswith(b"!<arch>\n"), _ar),
+    (lambda data: data.startswith(b"\x7fELF") and len(data) > 52, _elf),
+)

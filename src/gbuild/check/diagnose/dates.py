@@ -1,0 +1,83 @@
+"""Dates and times as programs write them, found in a line of text. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
+_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AP]M)?"
+_ZONE = r"(?: ?(?:Z|UTC|GMT|[A-Z]{3,5}|[+-]\d{2}:?\d{2}))?"
+_ISO = rf"(?:19|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:[0-2]?\d|3[01])(?:[T _]{_CLOCK}{_ZONE})?"
+_COMPACT = r"(?:[T_.-]?[0-2]\d[0-5]\d(?:[0-5]\d)?Z?)?"
+_FORMS = (
+    rf"(?:{_DAY},? +)?{_MONTH} +[0-3]?\d,? +{_CLOCK}{_ZONE} +(?:19|20)\d\d",  # ctime, date(1)
+    rf"(?:{_DAY},? +)?[0-3]?\d[ -]{_MONTH}[ -](?:19|20)\d\d(?:,? +{_CLOCK}{_ZONE})?",  # RFC 5322
+    rf"(?:{_DAY},? +)?{_MONTH} +[0-3]?\d,? +(?:19|20)\d\d(?:,? +{_CLOCK}{_ZONE})?",  # __DATE__
+    rf"{_MONTH} +(?:19|20)\d\d",
+    _ISO,
+    rf"[0-3]?\d[/.][0-3]?\d[/.](?:19|20)\d\d(?:,? +{_CLOCK})?",
+    rf"(?<![0-9A-Za-z])(?:D:)?20\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01]){_COMPACT}(?![0-9A-Za-z])",
+    rf"(?<![\d:.])[0-2]?\d:[0-5]\d:[0-5]\d(?:[.,]\d+)?{_ZONE}(?![\d:])",
+    r"(?<![0-9A-Za-z.])1\d{9}(?:[.]\d{1,9}|\d{3}|\d{6}|\d{9})?(?![0-9A-Za-z])",  # epoch
+)
+_ANY = re.compile("|".join(f"(?:{form})" for form in _FORMS))
+_FULL = re.compile(
+    r"(?P<y>\d{4})[-/.](?P<m>\d\d?)[-/.](?P<d>\d\d?)[T _](?P<H>\d\d?):(?P<M>\d\d)(?::(?P<S>\d\d))?"
+)
+_NAMED = re.compile(
+    rf"(?P<m>{_MONTH}) +(?P<d>\d\d?),? +(?P<H>\d\d?):(?P<M>\d\d)(?::(?P<S>\d\d))?.*?(?P<y>\d{{4}})"
+    rf"|(?P<d2>\d\d?)[ -](?P<m2>{_MONTH})[ -](?P<y2>\d{{4}}),? +(?P<H2>\d\d?):(?P<M2>\d\d)"
+    rf"(?::(?P<S2>\d\d))?"
+)
+_BARE = re.compile(r"(?P<H>\d\d?):(?P<M>\d\d):(?P<S>\d\d)")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Date:
+    """A date or a time in a line: where, and how it is written."""
+
+    start: int
+    end: int
+    text: str
+
+
+def dates(line: str) -> Iterator[Date]:
+    """Yield every date or time in a line."""
+    for match in _ANY.finditer(line):
+        yield Date(match.start(), match.end(), match[0])
+
+
+def date_at(line: str, start: int, end: int) -> Date | None:
+    """Return the date that holds the characters from ``start`` to ``end``."""
+    return next((d for d in dates(line) if d.start <= start and end <= d.end), None)
+
+
+def distance(a: str, b: str) -> timedelta | None:
+    """Return how far apart two times are as they are written, zones not counted.
+
+    None when they are not both dates with a time, or both times.
+    """
+    one, two = _moment(a), _moment(b)
+    return two - one if one and two else None
+
+
+def _moment(text: str) -> datetime | None:
+    if match := _FULL.search(text):
+        found = match.groupdict()
+    elif match := _NAMED.search(text):
+        found = match.groupdict()
+        found = {k: found.get(k) or found.get(f"{k}2") for k in "ymdHMS"}
+        found["m"] = str(_MONTHS.index(str(found["m"])[:3].lower()) + 1)
+    elif match := _BARE.search(text):
+        found = {"y": "2000", "m": "1", "d": "1", **match.groupdict()}
+    else:
+        return None
+    try:
+        return datetime(*(int(found[k] or 0) for k in "ymdHMS"))  # type: ignore[arg-type]  # noqa: DTZ001
+    except ValueError:
+        return None

@@ -1,0 +1,24 @@
+"""Whole numbers that changed, and the words beside them. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from gbuild.check.diagnose.differences import Change
+
+_DIGITS = b"0123456789"
+
+
+def number_named(change: Change, names: str) -> tuple[str, str] | None:
+    """Return both numbers when one of ``names`` (a regular expression) stands beside them."""
+    if not change.text:
+        return None
+    one, two = change.words(_DIGITS)
+    if not (one.isdigit() and two.isdigit()):
+        return None
+    before = change.left.rstrip(_DIGITS).decode("utf-8", "replace")
+    after = change.right.lstrip(_DIGITS).decode("utf-8", "replace")
+    beside = re.search(rf"(?:{names})[\s:=\"'()\[]{{0,6}}\Z", before, re.IGNORECASE) or re.match(
+        rf"[\s\"']{{0,3}}(?:{names})\b", after, re.IGNORECASE
+    )
+    return (one, two) if beside else None

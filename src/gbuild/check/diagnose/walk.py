@@ -1,0 +1,220 @@
+"""Find what differs between two files: containers first, then lines, words and bytes. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from itertools import accumulate, zip_longest
+
+from gbuild.check.diagnose.containers import Container, Member, opened
+from gbuild.check.diagnose.differences import Change, Difference, Field, OnlyIn, Order
+from gbuild.check.diagnose.headers import headers
+
+MOST = 2_000
+"""Differences that one file may give; what comes after them is not looked at."""
+
+_DEEPEST = 12
+_LINES = 60_000
+_CONTEXT = 96
+_TOKEN = re.compile(rb"[A-Za-z0-9]+|[^A-Za-z0-9]")
+_STRING = re.compile(rb"([\x09\x20-\x7e]{4,})")
+_NEAR = 4
+"""Bytes that may lie between two changed bytes of one change."""
+
+
+def differences(name: str, a: bytes, b: bytes) -> Iterator[Difference]:
+    """Yield what differs between ``a`` and ``b``, both called ``name``; not more than MOST."""
+    for number, difference in enumerate(_of_files(name, a, b, 0)):
+        if number == MOST:
+            return
+        yield difference
+
+
+def _of_files(where: str, a: bytes, b: bytes, depth: int) -> Iterator[Difference]:
+    if a == b:
+        return
+    one, two = (opened(data) if depth < _DEEPEST else None for data in (a, b))
+    if one and two and one.kind == two.kind:
+        yield from _of_containers(where, one, two, depth)
+        return
+    known, rest_a, rest_b = headers(where, a, b)
+    yield from known
+    yield from _of_bytes(where, rest_a, rest_b)
+
+
+def _of_containers(where: str, a: Container, b: Container, depth: int) -> Iterator[Difference]:
+    found = list(_fields(where, a.kind, a.fields, b.fields))
+    yield from found
+    pairs = _paired(a.members, b.members)
+    if a.ordered:
+        names_a = tuple(m.name for m in a.members)
+        names_b = tuple(m.name for m in b.members)
+        if names_a != names_b and sorted(names_a) == sorted(names_b):
+            found.append(Order(where=where, kind=a.kind, a=names_a, b=names_b))
+            yield found[-1]
+    same = not found
+    for name, one, two in pairs:
+        place = f"{where} > {name}" if name else where
+        if one is None or two is None:
+            same = False
+            yield OnlyIn(where=place, side="b" if one is None else "a")
+            continue
+        same = same and one == two
+        yield from _fields(place, a.kind, one.fields, two.fields)
+        yield from _of_files(place, one.data, two.data, depth + 1)
+    if same:
+        yield Field(where=where, kind=a.kind, name="packing", a="", b="")
+
+
+def _fields(where: str, kind: str, a: object, b: object) -> Iterator[Difference]:
+    one, two = dict(a), dict(b)  # type: ignore[call-overload]
+    for name in sorted(one.keys() | two.keys()):
+        left, right = one.get(name, ""), two.get(name, "")
+        if left != right:
+            yield Field(where=where, kind=kind, name=name, a=left, b=right)
+
+
+def _paired(
+    a: Sequence[Member], b: Sequence[Member]
+) -> Iterator[tuple[str, Member | None, Member | None]]:
+    """Pair members by name; those of one name in their order."""
+    named: dict[str, tuple[list[Member], list[Member]]] = {}
+    for side, members in ((0, a), (1, b)):
+        for member in members:
+            named.setdefault(member.name, ([], []))[side].append(member)
+    for name, (ones, twos) in named.items():
+        for one, two in zip_longest(ones, twos):
+            yield name, one, two
+
+
+def _of_bytes(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
+    if a == b:
+        return
+    if _is_text(a) and _is_text(b):
+        yield from _of_text(where, a, b)
+    elif len(a) == len(b):
+        yield from _of_equal_length(where, a, b)
+    else:
+        yield from _of_pieces(where, a, b)
+
+
+def _is_text(data: bytes) -> bool:
+    if b"\0" in data[:65536]:
+        return False
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _of_text(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
+    one, two = a.splitlines(keepends=True), b.splitlines(keepends=True)
+    if len(one) == len(two) and Counter(one) == Counter(two):
+        ordered = (tuple(line.decode("utf-8", "replace") for line in each) for each in (one, two))
+        yield Order(where=where, kind="text", a=next(ordered), b=next(ordered))
+        return
+    for tag, i1, i2, j1, j2 in _blocks(one, two):
+        if tag == "replace" and i2 - i1 == j2 - j1:
+            for before, after in zip(one[i1:i2], two[j1:j2], strict=True):
+                yield from _of_line(where, before, after)
+        elif tag != "equal":
+            yield from _of_line(where, b"".join(one[i1:i2]), b"".join(two[j1:j2]))
+
+
+def _blocks(
+    one: Sequence[object], two: Sequence[object]
+) -> Iterator[tuple[str, int, int, int, int]]:
+    """Compare two sequences; very long ones from place to place."""
+    if len(one) > _LINES or len(two) > _LINES:
+        for start in range(0, max(len(one), len(two)), _LINES // 4):
+            end = start + _LINES // 4
+            parts = SequenceMatcher(None, one[start:end], two[start:end], autojunk=False)
+            for tag, i1, i2, j1, j2 in parts.get_opcodes():
+                yield tag, i1 + start, i2 + start, j1 + start, j2 + start
+        return
+    yield from SequenceMatcher(None, one, two, autojunk=False).get_opcodes()
+
+
+def _of_line(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
+    """Compare two lines (or blocks of lines) word by word."""
+    if a == b:
+        return
+    one, two = _TOKEN.findall(a), _TOKEN.findall(b)
+    if len(one) * len(two) > _LINES:
+        yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16])
+        return
+    if len(one) > 8 and one != two and Counter(one) == Counter(two):
+        text = (tuple(t.decode("utf-8", "replace") for t in each) for each in (one, two))
+        yield Order(where=where, kind="line", a=next(text), b=next(text))
+        return
+    starts, starts_b = _starts(one), _starts(two)
+    for tag, i1, i2, j1, j2 in SequenceMatcher(None, one, two, autojunk=False).get_opcodes():
+        if tag != "equal":
+            yield Change(
+                where=where,
+                a=b"".join(one[i1:i2]),
+                b=b"".join(two[j1:j2]),
+                left=a[max(0, starts[i1] - _CONTEXT) : starts[i1]],
+                right=a[starts[i2] : starts[i2] + _CONTEXT],
+                left_b=b[max(0, starts_b[j1] - _CONTEXT) : starts_b[j1]],
+                right_b=b[starts_b[j2] : starts_b[j2] + _CONTEXT],
+            )
+
+
+def _starts(tokens: Sequence[bytes]) -> list[int]:
+    """Return where each token starts, and the end."""
+    return [0, *accumulate(map(len, tokens))]
+
+
+def _of_equal_length(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
+    for start, end in _runs(a, b):
+        left, right = a[max(0, start - _CONTEXT) : start], a[end : end + _CONTEXT]
+        yield Change(
+            where=where,
+            a=a[start:end],
+            b=b[start:end],
+            left=left,
+            right=right,
+            left_b=b[max(0, start - _CONTEXT) : start],
+            right_b=b[end : end + _CONTEXT],
+            text=_printable(a[start:end]) and _printable(b[start:end]),
+            offset=start,
+        )
+
+
+def _runs(a: bytes, b: bytes) -> Iterator[tuple[int, int]]:
+    """Yield (start, end) of what differs; changes near one another are one."""
+    start = end = -1
+    for block in range(0, len(a), 4096):
+        if a[block : block + 4096] == b[block : block + 4096]:
+            continue
+        for position in range(block, min(block + 4096, len(a))):
+            if a[position] == b[position]:
+                continue
+            if end >= 0 and position - end > _NEAR:
+                yield start, end
+                start = position
+            start = position if start < 0 else start
+            end = position + 1
+    if end >= 0:
+        yield start, end
+
+
+def _of_pieces(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
+    """Compare binary files of other sizes by the strings in them and by what lies between."""
+    one, two = _STRING.split(a), _STRING.split(b)
+    for tag, i1, i2, j1, j2 in _blocks(one, two):
+        if tag == "equal":
+            continue
+        for before, after in zip_longest(one[i1:i2], two[j1:j2], fillvalue=b""):
+            if _printable(before) and _printable(after):
+                yield from _of_line(where, before, after)
+            elif before != after:
+                yield Change(where=where, a=before[:4096], b=after[:4096], text=False)
+
+
+def _printable(data: bytes) -> bool:
+    return all(0x20 <= byte < 0x7F or byte == 0x09 for byte in data)

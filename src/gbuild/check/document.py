@@ -1,0 +1,68 @@
+"""The result of a check as the JSON document ``gbuild.gcheck/1`` (docs/reference/gcheck.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from gbuild.model.check import CheckBuild, CheckedArtifact, CheckResult, Waiver
+
+
+def document(result: CheckResult) -> Mapping[str, object]:
+    """Return everything but ``format``; no path of this host is in it."""
+    return {
+        "name": result.name,
+        "reproducible": not result.failing,
+        "backend": result.backend,
+        "descriptor_sha256": result.descriptor_sha256,
+        "plan": result.plan_digest,
+        "started": f"{datetime.fromtimestamp(result.started, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "seconds": round(result.seconds, 1),
+        "variations": [
+            {
+                "name": tried.name,
+                "state": "not run" if tried.missing else "varied",
+                **({"reason": tried.missing} if tried.missing else {}),
+                "control": tried.control,
+                "varied": tried.varied,
+            }
+            for tried in result.variations
+        ],
+        "builds": [_build(build, result) for build in result.builds],
+        "artifacts": [_artifact(artifact) for artifact in result.artifacts],
+    }
+
+
+def _build(build: CheckBuild, result: CheckResult) -> Mapping[str, object]:
+    control = dict(result.builds[0].artifacts)
+    made = dict(build.artifacts)
+    differing = sorted(p for p in control.keys() | made.keys() if control.get(p) != made.get(p))
+    return {
+        "number": build.number,
+        "kind": build.kind,
+        "varied": list(build.varied),
+        "seconds": round(build.seconds, 1),
+        "differing": differing,
+        **({"failure": build.failure} if build.failure else {}),
+    }
+
+
+def _artifact(artifact: CheckedArtifact) -> Mapping[str, object]:
+    return {
+        "path": artifact.path,
+        "sha256": artifact.sha256,
+        "verdict": artifact.verdict.value,
+        "causes": [list(names) for names in artifact.causes],
+        "certain": artifact.certain,
+        "repeats": artifact.repeats,
+        "differed": artifact.differed,
+        "traces": [asdict(trace) for trace in artifact.traces],
+        "unknown": artifact.unknown,
+        "waiver": _waiver(artifact.waiver),
+        "lapsed_waiver": _waiver(artifact.lapsed),
+    }
+
+
+def _waiver(waiver: Waiver | None) -> Mapping[str, str] | None:
+    return asdict(waiver) if waiver else None

@@ -1,0 +1,181 @@
+"""``gcheck``: is it reproducible, and if not, why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gbuild.cli._boundary import Session, backend_options, run, shared_options
+
+if TYPE_CHECKING:
+    from gbuild.check.check import CheckOptions
+    from gbuild.model.check import CheckResult
+
+
+@click.command(name="gcheck")
+@click.argument(
+    "descriptor", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+)
+@click.option("--list", "show_list", is_flag=True, help="List what can be varied, build nothing.")
+@click.option("--only", multiple=True, metavar="NAME", help="Vary this; may be given again.")
+@click.option(
+    "--without", multiple=True, metavar="NAME", help="Do not vary this; may be given again."
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(0, 1000),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Repeat the unvaried build N times, to see how often it differs by itself.",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(0),
+    default=40,
+    show_default=True,
+    metavar="N",
+    help="Builds that the search for causes may take.",
+)
+@click.option("--keep-builds", is_flag=True, help="Leave every build whole in var/check.")
+@click.option(
+    "-j",
+    "--num-make",
+    "num_procs",
+    type=click.IntRange(1, 1024),
+    default=2,
+    show_default=True,
+    metavar="PROCS",
+    help="As for gbuild.",
+)
+@click.option(
+    "-m",
+    "--memory",
+    type=click.IntRange(64),
+    default=2000,
+    show_default=True,
+    metavar="MIB",
+    help="As for gbuild.",
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Builds that run side by side.",
+)
+@click.option("--allow-sudo", is_flag=True, help="As for gbuild.")
+@click.option("--offline", is_flag=True, help="Use no network, and give the script none.")
+@click.option("--wait", is_flag=True, help="Wait until another gbuild leaves the workspace.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Kill a script that takes longer.",
+)
+@click.option(
+    "--scratch",
+    type=click.Choice(["tmpfs", "disk"]),
+    default="tmpfs",
+    show_default=True,
+    help="Where a target writes.",
+)
+@backend_options
+@shared_options()
+def gcheck(
+    session: Session,
+    descriptor: Path,
+    *,
+    show_list: bool,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
+    rounds: int,
+    most: int,
+    keep_builds: bool,
+    **build: Any,  # noqa: ANN401 (options of gbuild)
+) -> int:
+    """Build DESCRIPTOR twice, once with everything varied, and compare.
+
+    When artefacts differ, more builds tell which variations matter, and what differs is searched
+    for known causes. Writes result/<name>-check.json and .html. Exit code 1: not reproducible.
+    """
+    from gbuild.check.check import CheckOptions, check
+    from gbuild.check.waivers import read_waivers
+    from gbuild.model.options import BuildOptions
+
+    options = CheckOptions(
+        build=BuildOptions(backend=session.chosen_backend, **build),
+        only=only,
+        without=without,
+        rounds=rounds,
+        most=most,
+        keep=keep_builds,
+    )
+    if show_list:
+        _print_list(session, descriptor, options)
+        return 0
+    waivers = read_waivers(descriptor)
+    result = check(descriptor, options, session.make_parts(), session.workspace, waivers=waivers)
+    _answer(session, result)
+    return 1 if result.failing else 0
+
+
+def _print_list(session: Session, descriptor: Path, options: CheckOptions) -> None:
+    from gbuild.check.check import grounds_of, tried
+    from gbuild.check.variations import AXES
+    from gbuild.engine.prepare import read_descriptor
+    from gbuild.ui import check_text
+    from gbuild.ui.escape import terminal
+
+    backend = session.make_backend()
+    found = tried(grounds_of(read_descriptor(descriptor, session.sink), backend), options)
+    session.answer(
+        {
+            "variations": [
+                {"name": t.name, "control": t.control, "varied": t.varied, "missing": t.missing}
+                for t in found
+            ],
+            "axes": [{"name": a.name, "what": a.what, "instead": a.instead} for a in AXES],
+        }
+    )
+    session.say(check_text.variations(found))
+    session.say()
+    for axis in AXES:
+        session.say(terminal(f"not run: {axis.what} ({axis.instead})"))
+
+
+def _answer(session: Session, result: CheckResult) -> None:
+    """Write the result beside the reports, and say it."""
+    import json
+
+    from gbuild.check import history
+    from gbuild.check.document import document
+    from gbuild.host.files import write_atomically
+    from gbuild.ui import check_page, check_text
+    from gbuild.ui.escape import terminal
+
+    folder = session.workspace / "result"
+    found = document(result)
+    text = json.dumps({"format": "gbuild.gcheck/1", **found}, indent=2) + "\n"
+    past = folder / f"{result.name}-check-history.jsonl"
+    earlier = history.read(past)
+    json_path, page_path = (folder / f"{result.name}-check.{kind}" for kind in ("json", "html"))
+    write_atomically(json_path, text.encode())
+    write_atomically(page_path, check_page.page(result, earlier).encode())
+    history.add(past, result)
+    session.answer(found)
+    for line in check_text.lines(result):
+        session.say(terminal(line))
+    session.say(terminal(f"{json_path}\n{page_path}"))
+
+
+def main() -> None:
+    """Run the command."""
+    run(gcheck)
+
+
+if __name__ == "__main__":
+    main()
