@@ -250,12 +250,14 @@ def _say_removed(session: Session, gone: tuple[StoredImage, ...]) -> None:
     help="Remove images not used for this many days [default: 30].",
 )
 @click.option("--all", "everything", is_flag=True, help="Remove every image not in use.")
+@click.option("--downloads", is_flag=True, help="Remove packages, inputs and git mirrors, too.")
 @backend_options
 @shared_options(workspace=False)
-def prune(session: Session, older_than: float, everything: bool) -> None:
+def prune(session: Session, older_than: float, everything: bool, downloads: bool) -> None:
     """Remove images that were not used for a while, on every backend.
 
     They are made again when needed. With --backend only what that backend has prepared goes.
+    With --downloads what is fetched from the network goes by the same rule.
     """
     import time
 
@@ -278,7 +280,20 @@ def prune(session: Session, older_than: float, everything: bool) -> None:
         _say_removed(session, removed)
         gone |= {one.key for one in removed}
     session.say(f"{len(gone)} images removed")
-    session.answer({"removed": sorted(gone), "silent": silent})
+    more = _prune_downloads(session, unused_for) if downloads else {}
+    session.answer({"removed": sorted(gone), "silent": silent, **more})
+
+
+def _prune_downloads(session: Session, unused_for: float) -> dict[str, object]:
+    from dataclasses import asdict
+
+    from gbuild.image.downloads import prune_downloads
+
+    gone = prune_downloads(session.store, unused_for=unused_for)
+    session.say(
+        f"{gone.blobs} files and {gone.mirrors} git mirrors removed, {gone.size / 1e6:.0f} MB"
+    )
+    return {"downloads": asdict(gone)}
 
 
 @gbase.command()

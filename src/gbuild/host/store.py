@@ -20,7 +20,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -61,6 +61,8 @@ class Store:
     def verified(self, sha256: str) -> Path:
         """Return the blob's path after hashing it again; a damaged one is removed.
 
+        Its time of change becomes now: it was used (see :mod:`gbuild.image.downloads`).
+
         Raises:
             WrongHash: the file on the disk has other bytes.
         """
@@ -73,6 +75,8 @@ class Store:
                 details=(f"its bytes hashed to {found}",),
                 hint="run the same command again to fetch it anew",
             )
+        with suppress(OSError):  # a store of somebody else
+            os.utime(path)
         return path
 
     def add(self, data: bytes) -> str:

@@ -8,11 +8,12 @@ asked for by name (kept below ``refs/gbuild/``); nothing a server offers elsewhe
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -106,6 +107,8 @@ class Mirror:
     def reading(self) -> Iterator[Git]:
         """Hold the mirror still and give git on it."""
         with self._store.lock(self._lock, shared=True) as lock:
+            with suppress(OSError):
+                os.utime(self.path)  # used now: see gbuild.image.downloads
             yield Git(git_dir=self.path, keep=(lock.fileno(),))
 
     def discard_if_damaged(self) -> bool:
