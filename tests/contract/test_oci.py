@@ -1,9 +1,10 @@
-"""The container backend keeps the contract, with podman and without root."""
+"""The container backend keeps the contract: podman without root, and docker."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from gbuild.target.contract import neighbour
 from . import person
 
 _HERE = Path(__file__).parent
+_PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q")
+_OF_ITS_OWN = ("unshare", "--net", "--mount", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+_ENGINES_OWN = "network or killed or root_folder or detached or limits"
+"""Tests of what the engine does; the rest is above it, and the same with podman."""
 
 if shutil.which("podman") is None:
     pytest.skip("podman is not installed", allow_module_level=True)
@@ -26,11 +31,24 @@ if os.getuid() != 0:
 @pytest.mark.slow
 def test_an_ordinary_user_sees_the_contract_kept(open_folder: Path) -> None:
     with person.made(open_folder) as someone, neighbour.made() as outside:
-        words = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=15")
+        words = (*_PYTEST, "--durations=15")
         names = ("GBUILD_TEST_KILLS", "GBUILD_TEST_STRICT")
         env = {name: os.environ[name] for name in names if name in os.environ}
         done = someone.run(
             *words, _HERE / "oci_contract.py",
-            env={**env, neighbour.VARIABLE: outside.to_json(), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**env, neighbour.VARIABLE: outside.to_json(), "PYTHONDONTWRITEBYTECODE": "1", "GBUILD_TEST_KILLS": "2"},
         )  # fmt: skip
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.root
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("dockerd") is None, reason="dockerd is not installed")
+def test_docker_keeps_the_contract() -> None:
+    words = (*_OF_ITS_OWN, *_PYTEST, "--durations=5", _HERE / "docker_contract.py")
+    done = subprocess.run(
+        [*words, "-k", _ENGINES_OWN],
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "GBUILD_TEST_KILLS": "2"},
+        capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
