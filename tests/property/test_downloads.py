@@ -101,14 +101,13 @@ def test_the_store_holds_the_right_bytes_or_nothing(
         (store.root / "tmp" / f"partial-{sha256}").write_bytes(first)
         with mock.patch.object(http_get, "get", answering(data, how)):
             try:
-                path = fetch.fetch_blob(
-                    store,
+                wanted = fetch.Wanted(
                     name="x",
                     sha256=sha256,
-                    urls=[f"http://m{number}.example/x" for number in range(mirrors)],
+                    urls=tuple(f"http://m{number}.example/x" for number in range(mirrors)),
                     size=len(data) if knows_size else None,
-                    settings=SETTINGS,
                 )
+                (path,) = fetch.fetch_all(store, [wanted], settings=SETTINGS)
             except Unavailable:
                 assert not store.has(sha256)
             else:
@@ -130,7 +129,6 @@ def test_honest_servers_that_break_twice_are_enough(
         # something of the file, or of another, came before
         (store.root / "tmp" / f"partial-{sha256}").write_bytes(first)
         with mock.patch.object(http_get, "get", answering(data, how)):
-            fetch.fetch_blob(
-                store, name="x", sha256=sha256, urls=["http://m.example/x"], settings=SETTINGS
-            )
+            wanted = fetch.Wanted(name="x", sha256=sha256, urls=("http://m.example/x",))
+            fetch.fetch_all(store, [wanted], settings=SETTINGS)
         assert store.blob(sha256).read_bytes() == data

@@ -42,25 +42,6 @@ class Wanted:
     size: int | None = None
 
 
-def fetch_blob(
-    store: Store,
-    *,
-    name: str,
-    sha256: str,
-    urls: Sequence[str],
-    size: int | None = None,
-    sink: Sink = discard,
-    settings: Settings | None = None,
-    offline: bool = False,
-) -> Path:
-    """Bring one blob into the store, unless it is there, and return its path.
-
-    Raises: as :func:`fetch_all`.
-    """
-    wanted = Wanted(name=name, sha256=sha256, urls=tuple(urls), size=size)
-    return fetch_all(store, (wanted,), sink=sink, settings=settings, offline=offline)[0]
-
-
 def fetch_all(
     store: Store,
     wanted: Sequence[Wanted],

@@ -50,15 +50,6 @@ class Target:
         self._connections: dict[str, Connection] = {}
         self._lock = threading.Lock()
 
-    def wait_ready(self, *, user: str = "root") -> None:
-        """Return once the machine lets ``user`` in.
-
-        Raises:
-            TimedOut: it did not within ``ready`` seconds; says what was waited for.
-            BackendFailure: it ended, or answered wrongly.
-        """
-        self._connection(user)
-
     def run(
         self,
         argv: Sequence[str],

@@ -18,7 +18,7 @@ import pytest
 
 from gbuild.errors import HostFailure, Unavailable, UsageFailure, WrongHash
 from gbuild.host import web
-from gbuild.host.fetch import Wanted, fetch_all, fetch_blob, fetch_bytes
+from gbuild.host.fetch import Wanted, fetch_all, fetch_bytes
 from gbuild.host.store import Store
 from gbuild.host.web import Settings
 from gbuild.model.event import Event
@@ -33,7 +33,8 @@ QUICK = Settings(delay=0.01, rounds=3, patience=0.6, floor=1 << 10, connect=2.0)
 
 
 def get(store: Store, *urls: str, size: int | None = None, settings: Settings = QUICK) -> Path:
-    return fetch_blob(store, name="thing", sha256=SHA, urls=urls, size=size, settings=settings)
+    wanted = Wanted(name="thing", sha256=SHA, urls=urls, size=size)
+    return fetch_all(store, [wanted], settings=settings)[0]
 
 
 def partial(store: Store, data: bytes) -> Path:
@@ -71,14 +72,9 @@ def test_a_blob_arrives_read_only_and_is_not_fetched_twice(store: Store, site: S
 
 def test_progress_tells_bytes_done_of_the_total(store: Store, site: Site) -> None:
     events: list[Event] = []
-    fetch_blob(
-        store,
-        name="thing",
-        sha256=SHA,
-        urls=[site.serve("/a", DATA)],
-        size=len(DATA),
-        sink=events.append,
-    )
+    urls = (site.serve("/a", DATA),)
+    wanted = Wanted(name="thing", sha256=SHA, urls=urls, size=len(DATA))
+    fetch_all(store, [wanted], sink=events.append)
     last = [event for event in events if event.kind == "progress"][-1]
     assert last.data == {"item": "thing", "done": len(DATA), "total": len(DATA)}
 
@@ -298,8 +294,9 @@ def test_redirects_are_followed_but_not_for_ever(store: Store, site: Site) -> No
     get(store, site.base + "/start")
     store.verified(SHA)
     site.status("/loop", 302, Location="/loop")
+    wanted = Wanted(name="x", sha256="0" * 64, urls=(site.base + "/loop",))
     with pytest.raises(Unavailable) as caught:
-        fetch_blob(store, name="x", sha256="0" * 64, urls=[site.base + "/loop"], settings=QUICK)
+        fetch_all(store, [wanted], settings=QUICK)
     assert "more than 8 redirects" in caught.value.details[0]
 
 
@@ -380,8 +377,9 @@ def test_file_addresses_work_and_only_for_regular_files(store: Store, tmp_path: 
     os.mkfifo(fifo)
     get(store, f"file://{tmp_path}/none", f"file://{fifo}", f"file://{tmp_path}/a%20file")
     store.verified(SHA)
+    wanted = Wanted(name="x", sha256="0" * 64, urls=(f"file://{fifo}",))
     with pytest.raises(Unavailable) as caught:
-        fetch_blob(store, name="x", sha256="0" * 64, urls=[f"file://{fifo}"], settings=QUICK)
+        fetch_all(store, [wanted], settings=QUICK)
     assert caught.value.details == (f"file://{fifo}: not a regular file",)
 
 
@@ -451,9 +449,10 @@ def test_a_full_disk_names_the_folder_and_what_is_free(
 CHILD = """
 import sys
 from pathlib import Path
-from gbuild.host.fetch import fetch_blob
+from gbuild.host.fetch import Wanted, fetch_all
 from gbuild.host.store import Store
-fetch_blob(Store(Path(sys.argv[1])), name="thing", sha256=sys.argv[2], urls=[sys.argv[3]])
+wanted = Wanted(name="thing", sha256=sys.argv[2], urls=(sys.argv[3],))
+fetch_all(Store(Path(sys.argv[1])), [wanted])
 """
 
 

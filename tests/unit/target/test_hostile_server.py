@@ -134,7 +134,7 @@ def test_a_refused_user_is_named(scripted: Make) -> None:
 def test_a_command_that_is_never_answered_is_given_up(scripted: Make) -> None:
     machine = scripted(hold, answers=False)
     with bounded(4, 20), Target(machine) as target:
-        target.wait_ready()
+        target._connection("root")
         with pytest.raises(TimedOut, match="to start a command"):
             target.run(["true"], timeout=0.5)
 
@@ -213,7 +213,7 @@ def test_a_machine_that_dies_is_noticed_while_its_connection_stands(scripted: Ma
     machine = scripted(hold)
 
     with bounded(6, 20), Target(machine) as target:
-        target.wait_ready()
+        target._connection("root")
         threading.Timer(0.3, lambda: setattr(machine, "running", False)).start()
         with pytest.raises(BackendFailure) as caught:
             target.run(["x"])
