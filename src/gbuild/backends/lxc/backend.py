@@ -32,6 +32,7 @@ class LxcBackend(keeper.Keepable):
     name = NAME
     summary = "LXC containers by lxc-start: no daemon"
     needs = "lxc; root for a bridge, uidmap and passt as a user"
+    varies = frozenset({"ids", "home", "processors", "clock", "personality"})
     settings: ClassVar[Mapping[str, str]] = {
         "network": "how a target with a network reaches it: bridge (root's default) or pasta"
     }
@@ -115,6 +116,8 @@ class LxcBackend(keeper.Keepable):
         token = identity.rpartition("~")[2]
         inside = Guest(
             user=spec.user,
+            number=spec.number,
+            home=spec.home,
             host=new_key(),
             client=new_key(),
             hostname=spec.hostname,

@@ -57,6 +57,8 @@ class Start:
         network_flags, resolver = network.flags(engine, about.version, wanted=spec.network)
         self._guest = Guest(
             user=spec.user,
+            number=spec.number,
+            home=spec.home,
             host=new_key(),
             client=new_key(),
             hostname=spec.hostname,

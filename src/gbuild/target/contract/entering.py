@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import pytest
 
@@ -20,6 +23,31 @@ _SET_UID = (
     "if [ -u /usr/bin/sudo ]; then sudo -n id -u; else contract-root -p -c 'id -u'; fi 2>/dev/null"
 )
 _FACTS = {"backend", "network", "sudo", "scratch", "memory", "cpus", "processes", "disk"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Varied:
+    """What a target is to be like, as far as the backend says that it can."""
+
+    number: int
+    home: str
+    processors: int | None
+    uptime: float
+    extras: Mapping[str, str]
+
+    @classmethod
+    def of(cls, varies: Iterable[str]) -> _Varied:
+        one, clocks = "processors" in varies, "clock" in varies
+        extras = {"processors": str(min(os.sched_getaffinity(0)))} if one else {}
+        if clocks:
+            extras |= {"clock.boot": "100000000", "clock.monotonic": "100000000"}
+        return cls(
+            number=1234 if "ids" in varies else 1000,
+            home="/home/elsewhere" if "home" in varies else "/home/builder",
+            processors=1 if one else None,
+            uptime=1e8 if clocks else 0.0,
+            extras=extras,
+        )
 
 
 class EnteringContract(Contract):
@@ -48,6 +76,15 @@ class EnteringContract(Contract):
         assert self.out(machine, "id -un; id -u; id -g; pwd; hostname; umask").split() == [
             "builder", "1000", "1000", "/home/builder", "gitian", "0022",
         ]  # fmt: skip
+
+    def test_what_it_says_to_vary_varies(self, backend: Backend, start: Start) -> None:
+        varied = _Varied.of(backend.varies)
+        machine = start(name="varied", number=varied.number, home=varied.home, extras=varied.extras)
+        words = self.out(machine, "id -u; id -g; pwd; nproc; read up _ </proc/uptime; echo $up")
+        number, group, home, processors, uptime = words.split()
+        assert (int(number), int(group), home) == (varied.number, varied.number, varied.home)
+        assert varied.processors in (None, int(processors))
+        assert float(uptime) >= varied.uptime
 
     def test_nobody_else_can_log_in(self, machine: Machine) -> None:
         with self.target(machine) as target, pytest.raises(BackendFailure, match="refused user"):
