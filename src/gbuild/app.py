@@ -121,16 +121,18 @@ def make_parts(
     environment: Mapping[str, str],
     sink: Sink,
     options: Mapping[str, str] | None = None,
+    hurry: bool = False,
 ) -> Parts:
-    """Bring together what a build works with."""
-    from gbuild.engine.prepare import Parts
+    """Bring together what a build works with; with ``hurry`` the build follows at once."""
+    backend = make_backend(name, store=store, environment=environment, sink=sink, options=options)
+    if hurry:
+        backend.hurry()
+    from gbuild.engine.prepare import Parts  # slow to load, which is why it comes after
     from gbuild.host.idmap import current
 
     return Parts(
         store=store,
-        backend=make_backend(
-            name, store=store, environment=environment, sink=sink, options=options
-        ),
+        backend=backend,
         idmap=current(environment),
         environment=environment,
         sink=sink,

@@ -119,8 +119,11 @@ class Session:
             options=self.backend_options,
         )
 
-    def make_parts(self) -> Parts:
-        """Bring together what a build on the chosen backend works with."""
+    def make_parts(self, *, hurry: bool = False) -> Parts:
+        """Bring together what a build on the chosen backend works with.
+
+        ``hurry``: the build follows at once.
+        """
         from gbuild import app
 
         return app.make_parts(
@@ -129,6 +132,7 @@ class Session:
             environment=self.environment,
             sink=self.sink,
             options=self.backend_options,
+            hurry=hurry,
         )
 
     def say(self, text: str = "") -> None:

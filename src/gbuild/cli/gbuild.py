@@ -143,11 +143,11 @@ def gbuild(
     Each suite and architecture is built in a fresh target from locked packages. What was made
     lies in build/out, logs in var/. Options of Gitian's gbuild keep their names.
     """
+    parts = session.make_parts(hurry=not dry_run)
     from gbuild.engine import build as engine
     from gbuild.model.options import BuildOptions
 
     chosen = BuildOptions(use_cache=not no_cache, backend=session.chosen_backend, **options)
-    parts = session.make_parts()
     if dry_run:
         _print_plan(session, engine.plan_only(descriptor, chosen, parts, session.workspace))
         return

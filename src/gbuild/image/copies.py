@@ -80,8 +80,19 @@ class Copies:
             return
         known = unpacked.prepare(image, store=self._store, idmap=self.idmap, sink=self._sink)
         if known and not elsewhere and image.key not in self._checked:
-            check = unpacked.EarlyCheck(image, store=self._store, idmap=self.idmap)
-            self._early[image.key] = check
+            self._begin(image.key, image.sha256)
+
+    def hurry(self) -> None:
+        """Begin to check the image that was used last: most builds use it again."""
+        label = self.idmap.label
+        last = next((one for one in reversed(images(self._store)) if label in one.maps), None)
+        if self.trees is None and last is not None:
+            self._begin(last.key, last.sha256)
+
+    def _begin(self, key: str, sha256: str) -> None:
+        if key not in self._early:
+            check = unpacked.EarlyCheck(key, sha256, store=self._store, idmap=self.idmap)
+            self._early[key] = check
 
     def prepared(self) -> tuple[Prepared, ...]:
         """List the images that are unpacked for this person's users."""
@@ -113,7 +124,7 @@ class Copies:
                 yield tree
             return
         early = self._early.get(image.key)
-        fresh = image.key not in self._checked and not (early is not None and early.passed)
+        fresh = image.key not in self._checked and not (early and early.passed(image))
         with unpacked.tree(
             image, store=self._store, idmap=self.idmap, sink=self._sink, check=fresh
         ) as tree:

@@ -97,24 +97,25 @@ class EarlyCheck:
     only a check that passed counts: after any other the caller checks for itself.
     """
 
-    def __init__(self, image: Image, *, store: Store, idmap: IdMap) -> None:
-        self._unpacked = _Unpacked(image, store, idmap)
+    def __init__(self, key: str, sha256: str, *, store: Store, idmap: IdMap) -> None:
+        self._tree = _Tree(key, sha256, store, idmap)
         self._store = store
         self._began = time.monotonic()
         self._passed = False
         self._thread = threading.Thread(target=self._check, name="early-check")
         self._thread.start()
 
-    @property
-    def passed(self) -> bool:
-        """Wait for the result; True when the tree is as it was unpacked, a moment ago."""
+    def passed(self, image: Image) -> bool:
+        """Wait for the result; True when the tree is the image as unpacked, a moment ago."""
+        if (image.key, image.sha256) != (self._tree.key, self._tree.sha256):
+            return False
         self._thread.join()
         return self._passed and time.monotonic() - self._began < _FRESH
 
     def _check(self) -> None:
         try:
-            with self._store.lock(self._unpacked.lock, shared=True, wait=0):
-                self._passed = self._unpacked.whole(apart=True)
+            with self._store.lock(self._tree.lock, shared=True, wait=0):
+                self._passed = self._tree.whole(apart=True)
         except (GbuildError, OSError):
             self._passed = False  # whoever asks for the tree meets the error again, and tells it
 
@@ -186,17 +187,17 @@ def _done(completed: Completed, what: str) -> bytes:
     return completed.stdout
 
 
-class _Unpacked:
-    """One image's tree for one map."""
+class _Tree:
+    """One image's tree for one map, to look at."""
 
-    def __init__(self, image: Image, store: Store, idmap: IdMap) -> None:
-        self._image = image
-        self._store = store
+    def __init__(self, key: str, sha256: str, store: Store, idmap: IdMap) -> None:
+        self.key = key
+        self.sha256 = sha256
         self._idmap = idmap
-        self._folder = store.root / "images" / image.key
+        self._folder = store.root / "images" / key
         self._stamp = self._folder / f"{idmap.label}.stamp"
         self.root = self._folder / idmap.label / "root"
-        self.lock = lock_name(image.key, idmap.label)
+        self.lock = lock_name(key, idmap.label)
 
     def made(self) -> bool:
         """Say whether the tree was made; not whether it still is what it was."""
@@ -208,9 +209,28 @@ class _Unpacked:
             noted = self._stamp.read_text()
         except FileNotFoundError:
             return False
-        return self.root.is_dir() and noted == (
-            f"{self._image.sha256} {self._measure(apart=apart)}"
+        return self.root.is_dir() and noted == (f"{self.sha256} {self._measure(apart=apart)}")
+
+    def _measure(self, *, apart: bool = False) -> str:
+        if os.geteuid() == 0:  # may read everything itself, and saves the time of a namespace
+            if not apart:
+                return stamp(str(self.root))
+            python = os.path.realpath(sys.executable)
+            words = (python, "-I", "-S", "-c", _APART, _SOURCES, "stamp", self.root)
+            return run(words, cwd=Path("/")).stdout.decode()
+        completed = run_trusted(
+            self._idmap, _INSIDE / "stamp.py", ("stamp", str(self.root)), folders=(self.root,)
         )
+        return _done(completed, "the tree could not be read").decode()
+
+
+class _Unpacked(_Tree):
+    """One image's tree for one map, to be made."""
+
+    def __init__(self, image: Image, store: Store, idmap: IdMap) -> None:
+        super().__init__(image.key, image.sha256, store, idmap)
+        self._image = image
+        self._store = store
 
     def renew(self, sink: Sink) -> None:
         """Make the tree, unless another process just did; a changed one is reported."""
@@ -224,10 +244,10 @@ class _Unpacked:
         remove_tree(self._folder, self._idmap.label, idmap=self._idmap)
         sink(Event("step", f"unpacking the image of {label}", {"job": label}))
         self._unpack()
-        write_atomically(self._stamp, f"{self._image.sha256} {self._measure()}".encode())
+        write_atomically(self._stamp, f"{self.sha256} {self._measure()}".encode())
 
     def _unpack(self) -> None:
-        self._store.verified(self._image.sha256)
+        self._store.verified(self.sha256)
         temporary = self._folder / f"{self._idmap.label}.{secrets.token_hex(4)}"
         root = temporary / "root"
         for folder in (temporary, root):
@@ -243,15 +263,3 @@ class _Unpacked:
             )
         _done(completed, f"the image {self._image.key} could not be unpacked")
         temporary.rename(self._folder / self._idmap.label)
-
-    def _measure(self, *, apart: bool = False) -> str:
-        if os.geteuid() == 0:  # may read everything itself, and saves the time of a namespace
-            if not apart:
-                return stamp(str(self.root))
-            python = os.path.realpath(sys.executable)
-            words = (python, "-I", "-S", "-c", _APART, _SOURCES, "stamp", self.root)
-            return run(words, cwd=Path("/")).stdout.decode()
-        completed = run_trusted(
-            self._idmap, _INSIDE / "stamp.py", ("stamp", str(self.root)), folders=(self.root,)
-        )
-        return _done(completed, "the tree could not be read").decode()

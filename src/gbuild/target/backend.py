@@ -169,6 +169,9 @@ class Backend(ABC):
     def probe(self) -> tuple[Finding, ...]:
         """Try what this backend needs; cheap, changes nothing."""
 
+    def hurry(self) -> None:  # noqa: B027 - a backend may have nothing to do
+        """Be told that a build begins; what takes time and is likely to be needed may begin too."""
+
     @abstractmethod
     def prepare(self, image: Image) -> None:
         """Bring the image into this backend's shape once, so that starts are fast."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,7 +55,7 @@ def tree_of(store: Store) -> Path:
 
 
 def check(image: Image, store: Store) -> bool:
-    return unpacked.EarlyCheck(image, store=store, idmap=MAP).passed
+    return unpacked.EarlyCheck(image.key, image.sha256, store=store, idmap=MAP).passed(image)
 
 
 def test_a_tree_as_it_was_unpacked_passes(image: Image, store: Store) -> None:
@@ -78,11 +80,17 @@ def test_a_tree_that_is_not_there_does_not(image: Image, store: Store) -> None:
 def test_an_old_result_does_not_count(
     image: Image, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    early = unpacked.EarlyCheck(image, store=store, idmap=MAP)
-    assert early.passed
+    early = unpacked.EarlyCheck(image.key, image.sha256, store=store, idmap=MAP)
+    assert early.passed(image)
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 60)
-    assert not early.passed
+    assert not early.passed(image)
+
+
+def test_the_result_of_another_image_does_not_count(image: Image, store: Store) -> None:
+    early = unpacked.EarlyCheck(image.key, image.sha256, store=store, idmap=MAP)
+    assert not early.passed(replace(image, sha256="3" * 64))
+    assert not early.passed(replace(image, key="3" * 64))
 
 
 def test_a_change_after_an_old_result_is_found(
@@ -101,3 +109,17 @@ def test_a_change_after_an_old_result_is_found(
     with pytest.raises(BackendFailure, match="changes while nobody may write"), copies.tree(image):
         pass
     assert renewed
+
+
+def test_the_image_that_was_used_last_is_checked_ahead(
+    image: Image, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = {"date": 0, "label": "bookworm-amd64", "recipe": 1, "sha256": image.sha256}
+    (store.root / "images" / KEY / "image.json").write_text(json.dumps(record))
+    monkeypatch.setattr(Copies, "idmap", MAP)
+    monkeypatch.setattr(unpacked, "stamp", lambda _root: pytest.fail("checked in this process"))
+    copies = Copies(store=store, environment={}, sink=discard, scratch=store.root / "scratch")
+    copies.hurry()
+    copies.prepare(image)
+    with copies.tree(image) as tree:
+        assert (tree / "etc/hostname").read_text() == "gitian\n"

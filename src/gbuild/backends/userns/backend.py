@@ -54,6 +54,10 @@ class UsernsBackend(keeper.Keepable):
         """Make namespaces and mounts for a moment, and look at tools and settings."""
         return capable.findings(self.environment, self.store.root)
 
+    def hurry(self) -> None:
+        """Begin to check the tree of the image that is likely to be used."""
+        self._copies.hurry()
+
     def prepare(self, image: Image) -> None:
         """Unpack the image into the store."""
         self._copies.prepare(image)
