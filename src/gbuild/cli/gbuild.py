@@ -105,6 +105,11 @@ class Pairs(click.ParamType[dict[str, str]]):
     help="Jobs that run side by side.",
 )
 @click.option("--offline", is_flag=True, help="Use no network, and give the script none.")
+@click.option(
+    "--accept-drift",
+    is_flag=True,
+    help="Build on a machine of yours although its packages are not the lock's; it is recorded.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and start nothing.")
 @click.option("--keep", is_flag=True, help="Let a failed target live on, for a shell in it.")
 @click.option("--wait", is_flag=True, help="Wait until another gbuild leaves the workspace.")

@@ -10,7 +10,7 @@ from gbuild.engine import preflight
 from gbuild.engine.planner import check_sudo
 from gbuild.engine.prepare import Parts, Prepared, prepare, read_descriptor
 from gbuild.engine.workspace import Workspace
-from gbuild.image.provide import ensure
+from gbuild.image.provide import download, ensure
 from gbuild.model.descriptor import Descriptor
 from gbuild.model.event import Event
 from gbuild.model.image import Image
@@ -109,4 +109,13 @@ def _images(prepared: Prepared, parts: Parts, options: BuildOptions) -> Mapping[
             repositories=prepared.descriptor.repositories,
         )
         parts.backend.prepare(images[label])
+        if parts.backend.foreign(images[label]):
+            download(
+                environment,
+                store=parts.store,
+                sink=parts.sink,
+                os_environment=parts.environment,
+                offline=options.offline,
+                repositories=prepared.descriptor.repositories,
+            )
     return images

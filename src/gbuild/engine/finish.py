@@ -32,7 +32,13 @@ def finish(
     artifacts, warnings = merge(outcomes, workspace.out, strict=strict)
     common, package = merge_caches(descriptor, options, outcomes, workspace.cache)
     report = make_report(
-        descriptor, prepared.inputs, prepared.found.lock, artifacts, common=common, package=package
+        descriptor,
+        prepared.inputs,
+        prepared.found.lock,
+        artifacts,
+        common=common,
+        package=package,
+        bases={one.label: one.base for one in outcomes if one.base is not None},
     )
     data = write_report(report)
     sha256 = hashlib.sha256(data).hexdigest()

@@ -44,6 +44,7 @@ def run_jobs(
         options=options,
         logs=workspace.open_logs(time.time()),
         machines=machines,
+        store=parts.store,
         sink=parts.sink,
         show_output="CI" in parts.environment,
     )

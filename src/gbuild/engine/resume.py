@@ -19,7 +19,12 @@ _NAME = "finished.json"
 
 
 def record(workspace: Workspace, job: Job, outcome: JobOutcome) -> None:
-    """Write ``build/<label>/finished.json`` beside the job's artefacts."""
+    """Write ``build/<label>/finished.json`` beside the job's artefacts.
+
+    Not for a job on a system that a person made: its next run may find another one.
+    """
+    if outcome.base is not None:
+        return
     value = {
         "format": _FORMAT,
         "digest": job.digest,

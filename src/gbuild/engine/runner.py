@@ -16,6 +16,7 @@ from gbuild.engine.machines import Machines
 from gbuild.engine.sizes import limits_of
 from gbuild.engine.workspace import Workspace, remove
 from gbuild.errors import BackendFailure, BuildFailed, GbuildError, HostFailure, TimedOut
+from gbuild.host.store import Store
 from gbuild.model.event import Event, Sink
 from gbuild.model.image import Image
 from gbuild.model.options import BuildOptions
@@ -55,6 +56,7 @@ class Run:
     options: BuildOptions
     logs: Path
     machines: Machines
+    store: Store
     sink: Sink
     show_output: bool = False
 
@@ -97,6 +99,7 @@ class _Attempt:
         self.staging = run.workspace.build / f".{job.label}.part"
         self.log_path = run.logs / f"{job.label}.build.log"
         self.caches: dict[str, Path] = {}
+        self.base: str | None = None
 
     def run(self) -> JobOutcome:
         remove(self.staging)
@@ -113,6 +116,7 @@ class _Attempt:
             image=self.image.sha256,
             caches=self.caches,
             facts=facts,
+            base=self.base,
         )
         return self._settle(outcome)
 
@@ -133,10 +137,29 @@ class _Attempt:
         with self.shared.machines.running(self._spec()) as machine:
             from gbuild.target.shell import Target  # slow to load: meanwhile the target starts
 
+            more = {}
             with Target(machine, sink=self.shared.sink, label=self.job.label) as target:
+                if machine.foreign:
+                    more["drift"] = self._provision(target, install)
                 for step in self.job.steps:
                     self._take(step, target, machine, install, build)
-            return dict(machine.facts)
+            return {**machine.facts, **more}
+
+    def _provision(self, target: Target, log: JobLog) -> str:
+        """Make a person's system what the lock says; return how it differs all the same."""
+        from gbuild.engine.provision import provision  # rarely needed
+
+        found = provision(
+            target,
+            self.image.environment,
+            store=self.shared.store,
+            accept_drift=self.shared.options.accept_drift,
+            log=log,
+            sink=self.shared.sink,
+            label=self.job.label,
+        )
+        self.base = found.manifest(self.image.environment)
+        return found.drift.brief
 
     def _spec(self) -> TargetSpec:
         return TargetSpec(

@@ -98,6 +98,7 @@ def _proven_job(job: Job, outcome: JobOutcome) -> ProvenJob:
 def _parameters(options: BuildOptions) -> Mapping[str, Parameter]:
     """Return the options that can matter to the artefacts, by their long flags."""
     return {
+        **({"accept-drift": True} if options.accept_drift else {}),
         "allow-sudo": options.allow_sudo,
         "cache-read-only": options.cache_read_only,
         "commit": dict(options.commits),

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from gbuild.errors import HostFailure, MissingTool, TimedOut
 
@@ -68,10 +69,12 @@ def run(
     timeout: float | None = None,
     check: bool = True,
     pass_fds: Sequence[int] = (),
+    lingering: bool = False,
 ) -> Completed:
     """Run ``argv`` to its end and return both streams.
 
     ``env`` is added to :data:`CLEAN_ENVIRONMENT`; nothing of the caller's environment is passed.
+    ``lingering`` is for programs that may leave a daemon behind which holds their streams.
 
     Raises:
         ToolFailed: the status is not 0 and ``check`` is set.
@@ -80,14 +83,12 @@ def run(
     """
     words = tuple(os.fspath(word) for word in argv)
     try:
-        done = subprocess.run(
+        done = (_by_files if lingering else _by_pipes)(
             words,
             env={**CLEAN_ENVIRONMENT, **(env or {})},
             cwd=cwd,
             input=stdin,
-            capture_output=True,
             timeout=timeout,
-            check=False,
             pass_fds=pass_fds,
         )
     except FileNotFoundError as error:
@@ -98,3 +99,18 @@ def run(
     if check and done.returncode != 0:
         raise ToolFailed(completed)
     return completed
+
+
+def _by_pipes(words: Sequence[str], **settings: Any) -> subprocess.CompletedProcess[bytes]:  # noqa: ANN401
+    return subprocess.run(words, capture_output=True, check=False, **settings)
+
+
+def _by_files(words: Sequence[str], **settings: Any) -> subprocess.CompletedProcess[bytes]:  # noqa: ANN401
+    """Take the streams by files: a pipe would end only with the last process that holds it."""
+    import tempfile  # rarely needed
+
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        done = subprocess.run(words, stdout=out, stderr=err, check=False, **settings)
+        for stream in (out, err):
+            stream.seek(0)
+        return subprocess.CompletedProcess(words, done.returncode, out.read(), err.read())

@@ -36,5 +36,6 @@ class BuildOptions:
     resume: bool = False
     wait: bool = False
     timeout: float | None = None
+    accept_drift: bool = False
     scratch: Scratch = "tmpfs"
     disk: int | None = None

@@ -22,7 +22,8 @@ class JobOutcome:
 
     ``out`` is its folder of artefacts, ``caches`` maps a cache folder's name to what the
     target left in it, ``image`` the sha256 of the image that it ran in. ``reused`` is set when
-    an earlier run of the same plan had finished it.
+    an earlier run of the same plan had finished it. ``base`` is the base manifest of a system that
+    a person made; None when the system was the image's.
     """
 
     label: str
@@ -34,6 +35,7 @@ class JobOutcome:
     caches: Mapping[str, Path] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     reused: bool = False
+    base: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,8 @@ class Machine(ABC):
     host_key: str
     client_key: str
     facts: Mapping[str, str]
+    foreign: bool = False
+    """Whether a person made its system: then it is not the image's until the engine made it so."""
 
     @abstractmethod
     def connect(self) -> socket.socket:
@@ -168,6 +170,13 @@ class Backend(ABC):
     @abstractmethod
     def probe(self) -> tuple[Finding, ...]:
         """Try what this backend needs; cheap, changes nothing."""
+
+    def foreign(self, image: Image) -> bool:
+        """Say whether targets of an image run on a system that a person made.
+
+        The engine then puts the image's packages on it, and compares what is there with the lock.
+        """
+        return False
 
     def hurry(self) -> None:  # noqa: B027 - a backend may have nothing to do
         """Be told that a build begins; what takes time and is likely to be needed may begin too."""

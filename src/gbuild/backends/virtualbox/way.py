@@ -1,0 +1,157 @@
+"""The person's own way into a machine of theirs: OpenSSH as root, to a forwarded port.
+
+The SSH server at its end is the person's. What a build needs beyond that (our keys, our settings)
+runs as a second server over this way, so that scripts see there what they see everywhere.
+"""
+
+from __future__ import annotations
+
+import shlex
+import socket
+import subprocess  # noqa: TID251 - streams that live beside this process
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gbuild.errors import BackendFailure, TimedOut
+from gbuild.host.process import CLEAN_ENVIRONMENT, Completed, run, which
+
+_STATUS_OF_SSH = 255
+_TRY = 20.0
+_PAUSE = 0.5
+_OPTIONS = (
+    *("-F", "/dev/null", "-T"),
+    *("-o", "BatchMode=yes"),
+    *("-o", "IdentitiesOnly=yes"),
+    *("-o", "IdentityAgent=none"),
+    *("-o", "StrictHostKeyChecking=accept-new"),
+    *("-o", "GlobalKnownHostsFile=/dev/null"),
+    *("-o", "ClearAllForwardings=yes"),
+    *("-o", "LogLevel=ERROR"),
+)
+_FINAL = (
+    ("bad permissions", "ssh refuses the key {key}"),  # it then says "permission denied", too
+    ("permission denied", "the machine refuses the key {key} for root"),
+    ("host key verification failed", "the machine shows another SSH host key than before"),
+    ("host identification has changed", "the machine shows another SSH host key than before"),
+    ("no such identity", "there is no key {key}"),
+    ("invalid format", "ssh cannot read the key {key}"),
+    ("error in libcrypto", "ssh cannot read the key {key}"),
+)
+"""What ssh says when another try would change nothing, in lower case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How root of a machine is reached.
+
+    ``port`` is this host's, ``key`` the private key's file, ``known`` the file that remembers
+    host keys from the first contact on, by ``alias``.
+    """
+
+    port: int
+    key: Path
+    known: Path
+    alias: str
+
+    def run(
+        self, command: Sequence[str], *, stdin: bytes = b"", timeout: float = 120.0
+    ) -> Completed:
+        """Run a command as root and return what it said; its status may be anything.
+
+        Raises:
+            BackendFailure: ssh itself failed.
+            TimedOut: it took longer than ``timeout`` seconds.
+        """
+        done = run((*self._words(), shlex.join(command)), stdin=stdin, timeout=timeout, check=False)
+        if done.returncode == _STATUS_OF_SSH:
+            raise self._refusal(done) or BackendFailure(
+                "the machine does not answer any more", details=_lines(done)
+            )
+        return done
+
+    def wait(self, alive: Callable[[], bool], *, timeout: float) -> None:
+        """Return once root is let in.
+
+        Raises:
+            TimedOut: no answer within ``timeout`` seconds.
+            BackendFailure: the key was refused, or the machine ended.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            said = self._try(min(_TRY, max(1.0, until - time.monotonic())))
+            if said is None:
+                return
+            if not alive():
+                raise BackendFailure("the machine ended before it answered", details=said)
+            if time.monotonic() + _PAUSE > until:
+                raise TimedOut(
+                    f"waited {timeout:g} seconds for an SSH server at port {self.port}",
+                    details=said,
+                )
+            time.sleep(_PAUSE)
+
+    def open(self, command: Sequence[str]) -> socket.socket:
+        """Return a stream to the standard input and output of a command that root runs."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(
+                (*self._words(), shlex.join(command)),
+                env=dict(CLEAN_ENVIRONMENT),
+                cwd="/",
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=subprocess.DEVNULL,
+            )
+        # It ends when either end is closed; somebody must wait for it.
+        threading.Thread(target=process.wait, name=f"ssh-{self.alias}", daemon=True).start()
+        return ours
+
+    def _try(self, seconds: float) -> tuple[str, ...] | None:
+        """Try once; return what ssh said if it did not work, for want of the server alone."""
+        try:
+            done = run((*self._words(), "true"), timeout=seconds, check=False)
+        except TimedOut as error:
+            return (error.brief,)
+        if done.returncode == 0:
+            return None
+        if (refusal := self._refusal(done)) is not None:
+            raise refusal
+        return _lines(done) or (f"ssh ended with status {done.returncode}",)
+
+    def _words(self) -> tuple[str, ...]:
+        return (
+            str(which("ssh", package="openssh-client")),
+            *_OPTIONS,
+            *("-o", f"UserKnownHostsFile={self.known}"),
+            *("-o", f"HostKeyAlias={self.alias}"),
+            *("-i", str(self.key), "-p", str(self.port)),
+            "root@127.0.0.1",
+        )
+
+    def _refusal(self, done: Completed) -> BackendFailure | None:
+        """Return the error if trying again is of no use."""
+        text = done.stderr.decode(errors="replace").lower()
+        for mark, brief in _FINAL:
+            if mark in text:
+                return BackendFailure(
+                    brief.format(key=self.key), details=_lines(done), hint=self._hint(mark)
+                )
+        return None
+
+    def _hint(self, mark: str) -> str:
+        if "host" in mark:
+            return f"if you changed the machine: ssh-keygen -R {self.alias} -f {self.known}"
+        if "permissions" in mark:
+            return f"chmod 600 {self.key}"
+        if "denied" in mark:
+            how = "to /root/.ssh/authorized_keys, then take the snapshot again"
+            return f"in the machine, add {self.key}.pub {how}"
+        return f"ssh-keygen -t ed25519 -N '' -f {self.key}, and --backend-option key=FILE"
+
+
+def _lines(done: Completed) -> tuple[str, ...]:
+    lines = done.stderr.decode(errors="replace").splitlines()
+    return tuple(f"ssh: {line}" for line in lines if line.strip())[-8:]

@@ -1,0 +1,1 @@
+"""A stand-in for VirtualBox: its VBoxManage, and machines that answer SSH."""

@@ -1,0 +1,233 @@
+"""The commands of VBoxManage that gbuild uses, and what the real one refuses.
+
+Each refusal names where VirtualBox documents it: the user manual's pages on VBoxManage, or the
+SDK reference of the interface that VBoxManage calls (IMachine, IVirtualBox, ISession).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import state
+from .state import Refusal
+
+_BUSY = ("running", "paused")
+_INVALID_STATE = "VBOX_E_INVALID_VM_STATE (0x80bb0002)"
+_LOCKED = "VBOX_E_INVALID_OBJECT_STATE (0x80bb0007)"
+
+
+class Syntax(Exception):
+    """What VBoxManage does not understand: it ends with status 2 and shows how it is used."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; return the exit status."""
+    if argv[:1] == ["standin-run"]:  # the process of a machine
+        from . import guest
+
+        guest.main(Path(argv[1]), list(argv[2:]))
+        return 0
+    if (broken := state.home() / "broken").exists():  # a test says: die in the middle
+        broken.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if list(argv) == ["--version"]:
+        _say("7.0.20r163906")
+        return 0
+    command = _COMMANDS.get(argv[0]) if argv else None
+    if command is None:
+        _complain(f"VBoxManage: error: Invalid command '{argv[0] if argv else ''}'")
+        return 2
+    try:
+        with state.locked():
+            command(list(argv[1:]))
+    except Syntax as error:
+        _complain(f"VBoxManage: error: {error}")
+        return 2
+    except Refusal as error:
+        _complain(f"VBoxManage: error: {error.text}")
+        if error.code:
+            details = f"code {error.code}, component {error.component}, interface IMachine"
+            _complain(f"VBoxManage: error: Details: {details}")
+        return 1
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+def list_(words: list[str]) -> None:
+    """``list vms|runningvms``: one machine a line, ``"name" {uuid}``."""
+    if words not in (["vms"], ["runningvms"]):
+        raise Syntax(f"Unknown option: {' '.join(words)}")
+    for machine in state.machines():
+        if words == ["vms"] or machine["state"] in _BUSY:
+            _say(f'"{machine["name"]}" {{{machine["uuid"]}}}')
+
+
+def showvminfo(words: list[str]) -> None:
+    """``showvminfo NAME --machinereadable``: ``key="value"`` lines."""
+    if len(words) != 2 or words[1] != "--machinereadable":
+        raise Syntax("Invalid parameter")
+    machine = state.find(words[0])
+    config = machine["config"]
+    _say(f'name="{machine["name"]}"')
+    _say(f'UUID="{machine["uuid"]}"')
+    _say(f"memory={config['memory']}")
+    _say(f"cpus={config['cpus']}")
+    _say(f'VMState="{machine["state"]}"')
+    _say('natnet1="nat"\nnic1="nat"')
+    for number, rule in enumerate(config["forwards"]):
+        _say(f'Forwarding({number})="{rule}"')
+    if machine["state"] in _BUSY:
+        _say('SessionName="headless"')
+    for number, snapshot in enumerate(machine["snapshots"]):
+        place = "-1" * number  # each a child of the one before
+        _say(f'SnapshotName{place}="{snapshot["name"]}"')
+        _say(f'SnapshotUUID{place}="{snapshot["uuid"]}"')
+
+
+def setextradata(words: list[str]) -> None:
+    """``setextradata NAME KEY [VALUE]``: "Specifying no value removes the keyword"."""
+    if len(words) not in (2, 3):
+        raise Syntax("Not enough parameters")
+    machine = state.find(words[0])
+    if len(words) == 2:
+        machine["extra"].pop(words[1], None)
+    else:
+        machine["extra"][words[1]] = words[2]
+    state.save(machine)
+
+
+def getextradata(words: list[str]) -> None:
+    """``getextradata NAME KEY``: ``Value: ...`` or ``No value set!``."""
+    if len(words) != 2:
+        raise Syntax("Incorrect number of parameters")
+    value = state.find(words[0])["extra"].get(words[1])
+    _say("No value set!" if value is None else f"Value: {value}")
+
+
+def snapshot(words: list[str]) -> None:
+    """``snapshot NAME take|restore SNAPSHOT``."""
+    from . import guest  # slow to load
+
+    if len(words) != 3 or words[1] not in ("take", "restore"):
+        raise Syntax("Not enough parameters")
+    machine = state.find(words[0])
+    if words[1] == "take":
+        config = dict(machine["config"])
+        others = [one for one in machine["snapshots"] if one["name"] != words[2]]
+        machine["snapshots"] = others
+        others.append({"name": words[2], "uuid": state.new_uuid(), "config": config})
+        guest.freeze(machine, words[2])
+        state.save(machine)
+        return
+    known = {one[key]: one for one in machine["snapshots"] for key in ("name", "uuid")}
+    if words[2] not in known:
+        # IMachine::findSnapshot, result VBOX_E_OBJECT_NOT_FOUND: "Snapshot not found."
+        raise Refusal(
+            f"Could not find a snapshot named '{words[2]}'",
+            "VBOX_E_OBJECT_NOT_FOUND (0x80bb0001)",
+        )
+    if machine["state"] in _BUSY:
+        # IMachine::restoreSnapshot: "The machine must not be running, otherwise the operation
+        # will fail", result VBOX_E_INVALID_VM_STATE.
+        raise Refusal(
+            "Cannot delete the current state of the running machine "
+            f"(machine state: {machine['state'].capitalize()})",
+            _INVALID_STATE,
+            "SessionMachine",
+        )
+    # "This operation resets the VM's settings and current state to that of the snapshot."
+    machine["config"] = dict(known[words[2]]["config"])
+    machine["state"] = "poweroff"
+    guest.reset(machine, known[words[2]]["name"])
+    state.save(machine)
+
+
+def modifyvm(words: list[str]) -> None:
+    """``modifyvm NAME --nat-localhostreachable1=on|off``."""
+    machine = state.find(words[0])
+    option, _, value = words[1].partition("=")
+    if len(words) != 2 or option != "--nat-localhostreachable1" or value not in ("on", "off"):
+        raise Syntax(f"Invalid parameter '{words[1]}'")
+    if machine["state"] in _BUSY:
+        # ISession::lockMachine for writing, result VBOX_E_INVALID_OBJECT_STATE; the manual's page
+        # on modifyvm: "you can use this command only when the VM is powered off".
+        raise Refusal(f"The machine '{machine['name']}' is already locked for a session", _LOCKED)
+    machine["config"]["reachable"] = value == "on"
+    state.save(machine)
+
+
+def startvm(words: list[str]) -> None:
+    """``startvm NAME --type headless``: a machine "in the Powered Off or Saved state"."""
+    from . import guest  # slow to load
+
+    if len(words) != 3 or words[1:] != ["--type", "headless"]:
+        raise Syntax("this stand-in has no display: --type headless")
+    machine = state.find(words[0])
+    if machine["state"] in _BUSY:
+        # IMachine::launchVMProcess, result VBOX_E_INVALID_OBJECT_STATE: "Session already open or
+        # being opened."
+        raise Refusal(
+            f"The machine '{machine['name']}' is already locked by a session "
+            "(or being locked or unlocked)",
+            _LOCKED,
+        )
+    if (full := state.home() / "full").exists():  # a test says: no space is left
+        full.unlink()
+        # Result of a medium that cannot grow: user manual, "Troubleshooting", "host disk full".
+        raise Refusal(
+            "VD: error VERR_DISK_FULL opening image file", "NS_ERROR_FAILURE (0x80004005)"
+        )
+    _say("Waiting for VM to power on...")
+    machine["process"] = guest.launch(machine)
+    machine["state"] = "running"
+    state.save(machine)
+    _say(f'VM "{machine["name"]}" has been successfully started.')
+
+
+def controlvm(words: list[str]) -> None:
+    """``controlvm NAME poweroff``: "the effect ... is that of pulling the power cable"."""
+    if len(words) != 2 or words[1] != "poweroff":
+        raise Syntax("Invalid parameter")
+    machine = state.find(words[0])
+    if machine["state"] not in _BUSY:
+        # VBoxManage controlvm: "the VM must be running"; ISession: not locked.
+        raise Refusal(f"Machine '{machine['name']}' is not currently running.", "E_FAIL")
+    os.kill(machine["process"]["pid"], signal.SIGTERM)
+    while state.runs(machine):
+        time.sleep(0.01)
+    machine["process"], machine["state"] = None, "poweroff"
+    state.save(machine)
+
+
+def standin(words: list[str]) -> None:
+    """``standin install NAME RULE KEY SSHD_CONFIG``: what a person does by hand in a window."""
+    from . import guest  # slow to load
+
+    _, name, rule, key, configuration = words
+    machine = state.new(name, forwards=[rule])
+    guest.install(machine, Path(key).read_text(), configuration)
+
+
+_COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "list": list_,
+    "showvminfo": showvminfo,
+    "setextradata": setextradata,
+    "getextradata": getextradata,
+    "snapshot": snapshot,
+    "modifyvm": modifyvm,
+    "startvm": startvm,
+    "controlvm": controlvm,
+    "standin": standin,
+}
