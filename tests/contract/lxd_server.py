@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-_PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
+PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
 _PATIENCE = 60
 
 
@@ -32,7 +32,7 @@ class Server:
 
     def lxc(self, *words: str) -> str:
         """Run the daemon's own client."""
-        env = {**_PLAIN, "LXD_DIR": str(self.folder), "LXD_CONF": str(self.folder / "conf")}
+        env = {**PLAIN, "LXD_DIR": str(self.folder), "LXD_CONF": str(self.folder / "conf")}
         argv = ("lxc", *words)
         done = subprocess.run(
             argv, env=env, stdin=subprocess.DEVNULL, check=False, capture_output=True
@@ -51,7 +51,7 @@ def running(driver: str = "btrfs") -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="gbl", dir="/var/tmp"))  # sockets have short names
     bridge = f"gbl{secrets.token_hex(3)}"
     (folder / "conf").mkdir()
-    env = {**_PLAIN, "LXD_DIR": str(folder)}
+    env = {**PLAIN, "LXD_DIR": str(folder)}
     with (folder / "out").open("wb") as out:
         process = subprocess.Popen(
             ("lxd", "--group", "root", f"--logfile={folder}/log"),
@@ -99,7 +99,7 @@ def _end(server: Server, env: dict[str, str]) -> None:
         server.process.wait()
     _end_dnsmasq(server.folder)
     _try("ip", "link", "delete", server.bridge)
-    for mount in sorted(_mounts(server.folder), key=len, reverse=True):
+    for mount in sorted(mounts(server.folder), key=len, reverse=True):
         _try("umount", "-l", mount)
     shutil.rmtree(server.folder)
 
@@ -121,6 +121,6 @@ def _end_dnsmasq(folder: Path) -> None:
             time.sleep(0.2)
 
 
-def _mounts(folder: Path) -> list[str]:
+def mounts(folder: Path) -> list[str]:
     lines = Path("/proc/self/mounts").read_text().splitlines()
     return [line.split()[1] for line in lines if line.split()[1].startswith(f"{folder}/")]

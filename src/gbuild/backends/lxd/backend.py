@@ -121,8 +121,7 @@ class LxdBackend(Backend):
         except GbuildError:
             return ()  # no server here: nothing of ours on it
         bases = self._bases(daemon)
-        every = daemon.get("instances", recursion=1, doing="list instances")
-        labelled = [one for one in every if one["config"].get(instance.STORE) == bases.mark]
+        labelled = bases.labelled()
         known = {entry.id for entry in self._registry.entries()}
         strays = [
             str(one["name"])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,12 +83,13 @@ class Bases:
         except Busy:
             return False  # somebody makes it now
 
-    def _mine(self) -> Iterator[dict[str, Any]]:
+    def labelled(self) -> list[dict[str, Any]]:
+        """Return every instance with our label, as far as members are in reach."""
         every = self.daemon.get("instances", recursion=1, doing="list instances")
-        for one in every:
-            config = one.get("config") or {}
-            if config.get(instance.STORE) == self.mark and is_base(config):
-                yield one
+        return [one for one in every if (one.get("config") or {}).get(instance.STORE) == self.mark]
+
+    def _mine(self) -> list[dict[str, Any]]:
+        return [one for one in self.labelled() if is_base(one["config"])]
 
     def _name(self, wanted: Unified, pool: Pool, member: str) -> str:
         words = f"{self.mark} {wanted.fingerprint} {pool.name} {member}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from gbuild.backends.lxd.address import Address
-from gbuild.backends.lxd.refusals import hint_for
+from gbuild.backends.lxd.refusals import AWAY, hint_for
 from gbuild.backends.lxd.websocket import Refused, WebSocket
 from gbuild.errors import BackendFailure
 from gbuild.host.libraries import missing_library
@@ -28,6 +28,10 @@ _ANSWER = 900.0
 
 class NotThere(BackendFailure):
     """The server has no such thing."""
+
+
+class Away(BackendFailure):
+    """The server, or the member of a cluster that was asked for, is out of reach."""
 
 
 class Daemon:
@@ -103,7 +107,7 @@ class Daemon:
         **words: Any,  # noqa: ANN401 - requests takes them
     ) -> Mapping[str, Any]:
         """Make a request and return the whole answer, whether or not the work is done."""
-        node = self._client.api["/".join(path)]
+        node = self._client.api["/".join(quote(name, safe="") for name in path)]
         call = getattr(node, method)
         with _Failures(self, doing):
             answer: Mapping[str, Any] = call(params=dict(params or {}), **words).json()
@@ -133,7 +137,10 @@ class Daemon:
 
     def refusal(self, doing: str, said: str) -> BackendFailure:
         """Return the error for something the server said no to."""
-        kind = NotThere if "not found" in said.lower() else BackendFailure
+        low = said.lower()
+        kind: type[BackendFailure] = NotThere if "not found" in low else BackendFailure
+        if any(words in low for words in AWAY):
+            kind = Away
         return kind(f"{self.label} refused to {doing}", details=(said,), hint=hint_for(said))
 
     def _tls(self) -> tuple[str, socket.socket]:
@@ -197,7 +204,7 @@ class Daemon:
             hint = "is it running, and is core.https_address set there? gdoctor tries it"
         else:
             hint = "sudo systemctl start lxd (or incus); gdoctor tries it"
-        return BackendFailure(
+        return Away(
             f"the LXD or Incus daemon at {self.label} does not answer", details=(text,), hint=hint
         )
 
@@ -218,8 +225,11 @@ class _Failures:
         from pylxd import exceptions
 
         if isinstance(error, exceptions.NotFound):
+            said = str(error) or "not found"
             raise NotThere(
-                f"{self._daemon.label} has nothing to {self._doing}", details=(str(error),)
+                f"{self._daemon.label} refused to {self._doing}",
+                details=(said,),
+                hint=hint_for(said),
             ) from error
         if isinstance(error, exceptions.LXDAPIException):
             raise self._daemon.refusal(self._doing, str(error)) from error

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
-from gbuild.backends.lxd.daemon import Daemon, NotThere
+from gbuild.backends.lxd.daemon import Away, Daemon, NotThere
 from gbuild.backends.lxd.execute import Program, stream
 from gbuild.backends.lxd.inside import server
 from gbuild.backends.lxd.instance import NETWORK_DEVICE
@@ -113,6 +113,7 @@ def remove(daemon: Daemon, instance: str) -> bool:
     Ours are ephemeral: when one stops the server begins to remove it, and is busy meanwhile.
 
     Raises:
+        Away: it is out of reach.
         BackendFailure: the server refused for too long.
     """
     until = time.monotonic() + _PATIENCE
@@ -124,6 +125,8 @@ def remove(daemon: Daemon, instance: str) -> bool:
             _end(daemon, instance, str(found.get("status")))
         except NotThere:
             return there
+        except Away:
+            raise  # no time mends that
         except BackendFailure:
             if time.monotonic() > until:
                 raise

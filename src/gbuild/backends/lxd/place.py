@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gbuild.backends.lxd.daemon import Daemon
+from gbuild.backends.lxd.refusals import hint_for
 from gbuild.errors import BackendFailure
 
 _COPY_ON_WRITE = frozenset(("btrfs", "zfs", "ceph", "lvm"))
@@ -55,6 +56,30 @@ def pool(daemon: Daemon, options: Mapping[str, str]) -> Pool:
         name = _only(daemon, "storage-pools", "storage pool", "pool")
     found = daemon.get("storage-pools", name, doing=f"look at the storage pool {name}")
     return Pool(name=str(found["name"]), driver=str(found["driver"]))
+
+
+def member(daemon: Daemon, options: Mapping[str, str]) -> str:
+    """Return the member of a cluster that is to run targets; nothing leaves it to the cluster.
+
+    Raises:
+        BackendFailure: it is no cluster, there is no such member, or it is out of reach.
+    """
+    name = options.get("target", "")
+    if not name:
+        return ""
+    if not daemon.clustered:
+        raise BackendFailure(
+            f"{daemon.label} is no cluster: it has no member {name}",
+            hint="leave the option target out",
+        )
+    found = daemon.get("cluster", "members", name, doing=f"look at the cluster member {name}")
+    if found.get("status") != "Online":
+        raise BackendFailure(
+            f"the member {name} of the cluster at {daemon.label} is {found.get('status')}",
+            details=(str(found.get("message", "")),),
+            hint=hint_for("is offline"),
+        )
+    return name
 
 
 def network(daemon: Daemon, options: Mapping[str, str]) -> str:

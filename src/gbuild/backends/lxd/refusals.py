@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+AWAY = ("missing event connection with target cluster member", "unable to connect to:")
+"""What a member says of another one that is out of reach."""
+
+_MEMBERS = "lxc cluster list; choose another member: --backend-option target=MEMBER"
+
 _HINTS = (
     ("no space left", "free space in the storage pool, or choose another: --backend-option pool="),
     ("disk quota exceeded", "free space in the storage pool, or give the target more (--disk)"),
     ("not enough space", "free space in the storage pool, or choose another pool"),
     ("lowlevel", "the project must allow it: restricted.containers.lowlevel=allow"),
     ("restricted", "the project's restrictions forbid it: lxc project show"),
-    ("is offline", "lxc cluster list; choose another member: --backend-option target=MEMBER"),
+    ("is offline", _MEMBERS),
     ("appear to be offline", "lxc cluster list"),
+    *((words, _MEMBERS) for words in AWAY),
     ("no cluster member called", "lxc cluster list"),
     ("cluster member not found", "lxc cluster list"),
     ("image not found", "run the same command again: the image is imported anew"),

@@ -73,12 +73,8 @@ class Starter:
 
     def source(self, image: Image, wanted: Unified, pool: Pool) -> Mapping[str, str]:
         """Return what to make a target from; a base of the image is made if there is none."""
-        return self.bases.source(image, wanted, pool, self._member, self.sink)
-
-    @property
-    def _member(self) -> str:
-        """The member of a cluster that was chosen; nothing leaves it to the cluster."""
-        return self.options.get("target", "")
+        member = place.member(self.daemon, self.options)
+        return self.bases.source(image, wanted, pool, member, self.sink)
 
     def _shape(self, spec: TargetSpec, image: Unified) -> instance.Shape:
         nic = None
@@ -108,11 +104,12 @@ class Starter:
     ) -> None:
         config = instance.configuration(spec, shape)
         config |= instance.labels(self.bases.mark, entry.id, spec.name)
+        target = self.options.get("target")
         self.daemon.ask(
             "post",
             ("instances",),
             doing=f"make an instance for {spec.name}",
-            params={"target": self._member} if self._member else None,
+            params={"target": target} if target else None,
             json=instance.body(name, source, config, instance.devices(spec, shape)),
         )
 
