@@ -8,6 +8,10 @@ build that stayed the same, and was absent from one that broke. What is left (tw
 or causes that break something only together) is found one test after the other: those that
 split the remaining explanations most evenly, then a delta debugging as last resort.
 
+The answers hold when what matters does so alone, or when one set does together. Truths that are
+more tangled ("a with b, or c") can look like one of these: only a build with each named variation
+alone would tell.
+
 All tests of :meth:`Search.next_tests` may be built side by side.
 """
 

@@ -7,18 +7,20 @@ import re
 from gbuild.check.diagnose.differences import Change
 
 _DIGITS = b"0123456789"
+_NUMBER = re.compile(r"([A-Za-z]*)(\d+)\Z")
+"""A number, and letters that stand right before it: -j4."""
 
 
 def number_named(change: Change, names: str) -> tuple[str, str] | None:
     """Return both numbers when one of ``names`` (a regular expression) stands beside them."""
     if not change.text:
         return None
-    one, two = change.words(_DIGITS)
-    if not (one.isdigit() and two.isdigit()):
+    one, two = (_NUMBER.match(word) for word in change.words(_DIGITS))
+    if one is None or two is None or one[1] != two[1]:
         return None
-    before = change.left.rstrip(_DIGITS).decode("utf-8", "replace")
+    before = change.left.rstrip(_DIGITS).decode("utf-8", "replace") + one[1]
     after = change.right.lstrip(_DIGITS).decode("utf-8", "replace")
     beside = re.search(rf"(?:{names})[\s:=\"'()\[]{{0,6}}\Z", before, re.IGNORECASE) or re.match(
         rf"[\s\"']{{0,3}}(?:{names})\b", after, re.IGNORECASE
     )
-    return (one, two) if beside else None
+    return (one[2], two[2]) if beside else None

@@ -1,0 +1,77 @@
+"""Every cause is seen in its pair of fixtures, and none where there is none."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gbuild.check.diagnose.causes import ORDER, all_causes
+from gbuild.check.diagnose.diagnosis import Known, diagnose, diagnose_files
+
+from .pairs import KNOWN, UNKNOWN, Pair, elf, gzipped, tarred
+
+CAUSES = Path(__file__).parents[3] / "docs/reference/causes.md"
+
+
+@pytest.mark.parametrize("pair", KNOWN, ids=str)
+def test_a_cause_is_named_and_no_other(pair: Pair) -> None:
+    for one, two in ((pair.a, pair.b), (pair.b, pair.a)):
+        found = diagnose(pair.name, one, two)
+        assert {trace.cause for trace in found.traces} == {pair.cause}
+        assert not found.unknown
+
+
+@pytest.mark.parametrize("pair", UNKNOWN, ids=str)
+def test_no_cause_is_named_where_none_is_known(pair: Pair) -> None:
+    found = diagnose(pair.name, pair.a, pair.b)
+    assert (found.traces, found.unknown) == ((), True)
+
+
+def test_every_cause_has_a_pair_and_a_section() -> None:
+    following = {cause.name for cause in all_causes() if cause.follows}
+    assert {cause.name for cause in all_causes()} == {pair.cause for pair in KNOWN} | following
+    sections = re.findall(r"^## (.+)$", CAUSES.read_text(), re.MULTILINE)
+    assert sections == [cause.name for cause in all_causes()]
+    assert [name.replace("_", "-") for name in ORDER] == sections
+
+
+def test_what_follows_is_named_beside_a_cause_only() -> None:
+    note = {"note_gnu_build-id": b"\1" * 20}, {"note_gnu_build-id": b"\2" * 20}
+    alone = diagnose("p", elf(**note[0]), elf(**note[1]))
+    assert (alone.traces, alone.unknown) == ((), True)
+    stamped = (
+        elf(data=day, **n) for day, n in zip((b"Nov 21 2026", b"Nov 22 2026"), note, strict=True)
+    )
+    assert {t.cause for t in diagnose("p", *stamped).traces} == {"timestamp", "build-id"}
+
+
+def test_traces_lead_to_the_place() -> None:
+    one, two = (gzipped(tarred(("a", {"mtime": t}))) for t in (1, 2))
+    (trace,) = diagnose("x.tar.gz", one, two).traces
+    assert (trace.where, trace.evidence) == ("x.tar.gz > a", "mtime 1 / 2")
+    assert "SOURCE_DATE_EPOCH" in trace.mend
+
+
+def test_what_is_known_of_the_builds_is_found_as_it_was() -> None:
+    known = (Known("user", "ubuntu", "varied"), Known("hostname", "gitian", "far.example"))
+    found = diagnose("f", b"x = gitian;", b"x = far.example;", known=known)
+    assert [trace.cause for trace in found.traces] == ["hostname"]
+
+
+def test_many_traces_of_one_cause_are_counted(tmp_path: Path) -> None:
+    for side, year in (("a", 2026), ("b", 2027)):
+        lines = "".join(f"{n}: {year}-01-{n:02} 10:00:00\n" for n in range(1, 20))
+        (tmp_path / side).write_text(lines)
+    traces = diagnose_files(tmp_path / "a", tmp_path / "b").traces
+    assert len(traces) == 3
+    assert traces[-1].evidence.endswith("(and 16 more)")
+
+
+@pytest.mark.parametrize(
+    "magic", [b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\0", b"PK\3\4", b"!<arch>\n"]
+)
+def test_a_broken_container_is_looked_at_as_bytes(magic: bytes) -> None:
+    found = diagnose("f", magic + b"\0" * 80, magic + b"\1" * 80)
+    assert (found.traces, found.unknown) == ((), True)
