@@ -40,8 +40,9 @@ def release(number: int, verdict: ReleaseVerdict, pill: str) -> Iterator[str]:
 
 def _facts(verdict: ReleaseVerdict) -> str:
     entries, files = len(verdict.signers), len(verdict.artifacts)
+    counted = sum(entry.counted for entry in verdict.signers)
     return (
-        f"{verdict.persons} of {entries} {'entry' if entries == 1 else 'entries'} count, "
+        f"{counted} of {entries} {'entry counts' if entries == 1 else 'entries count'}, "
         f"{files} {'artefact' if files == 1 else 'artefacts'}"
     )
 
