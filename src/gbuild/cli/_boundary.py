@@ -40,8 +40,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "backend_options", "run", "shared_options"]
 
-_BROKEN_PIPE: Final = 128 + signal.SIGPIPE
-_ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
+_BROKEN_PIPE: Final = 128 + 13
+"""As the shell says it of a program that SIGPIPE ended; Windows has no such signal."""
+_ENDING_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 def shared_options(*, store: bool = True, workspace: bool = True) -> Callable[[Command], Command]:
@@ -150,7 +153,9 @@ def _failed(error: BaseException, arguments: list[str], session: Session) -> int
 
 
 def _reader_is_gone() -> bool:
-    """Say whether it was our own standard output that broke."""
+    """Say whether it was our own standard output that broke; where nobody can tell, it was."""
+    if not hasattr(select, "poll"):
+        return True
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from gbuild import __version__
-from gbuild.errors import INTERRUPTED, Bug, GbuildError
+from gbuild.errors import INTERRUPTED, Bug, GbuildError, MissingTool
 from gbuild.model.event import Event
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _USAGE: Final = 2
 _HOST: Final = 3
+_BUILD_HALF: Final = frozenset({"paramiko", "cryptography"})
+"""What ``gbuild[build]`` brings, which gverify and gget do without."""
 _IN_THE_WAY: Final = "something else lies where gbuild needs a file or folder: move it away"
 _HOST_ERRORS: Final = {
     errno.EEXIST: _IN_THE_WAY,
@@ -57,6 +59,9 @@ class Failure:
 
 def classify(error: BaseException) -> Failure:
     """Translate what a command raised."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _BUILD_HALF:
+        what = f"the Python library {error.name}, which builds need, is not installed"
+        error = MissingTool(what, hint="pip install 'gbuild[build]'")
     match error:
         case GbuildError():
             return Failure(

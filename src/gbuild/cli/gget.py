@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.errors import HostFailure
 
 if TYPE_CHECKING:
     from gbuild.get.run import Result
@@ -97,6 +99,7 @@ def gget(
     persons; then all are put in place together, or none. Exit codes as gverify's: 1 when signers
     differ, 8 when too few can be relied on, 4 when a file cannot be had or is another one.
     """
+    _check_system()
     from gbuild.cli._getting import Asked, order
     from gbuild.get.run import get
     from gbuild.host.web import settings
@@ -126,6 +129,14 @@ def gget(
     result = get(made, settings=settings(session.environment), sink=session.sink)
     _show(session, result, made.wanted.policy, destination.absolute() / release)
     return _exit_code(result)
+
+
+def _check_system() -> None:
+    if os.name != "posix":
+        raise HostFailure(
+            "gget puts files in place by descriptors and locks that this system does not have",
+            hint="gverify works here: fetch the files yourself and compare their sha256 with -v",
+        )
 
 
 def _exit_code(result: Result) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import stat
@@ -16,6 +15,10 @@ from typing import BinaryIO
 from gbuild.errors import Busy, HostFailure, UsageFailure
 
 _SMALL = 64 << 20
+_NOT_EVERYWHERE = ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+_READ = os.O_RDONLY
+for _name in _NOT_EVERYWHERE:
+    _READ |= getattr(os, _name, 0)
 
 
 def sha256_of(path: Path) -> str:
@@ -33,8 +36,7 @@ def read_small(path: Path, *, limit: int = _SMALL) -> bytes:
         UsageFailure: it is no regular file, or longer than ``limit`` bytes.
         OSError: it cannot be opened.
     """
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags), "rb") as stream:
+    with os.fdopen(os.open(path, _READ), "rb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise UsageFailure(f"{path} is not a regular file")
         data = stream.read(limit + 1)
@@ -83,7 +85,7 @@ def locked(
         os.close(descriptor)
         raise HostFailure(f"{path} is not a regular file", hint=f"rm {path}")
     with os.fdopen(descriptor, "r+b") as stream:
-        _acquire(stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, what, wait)
+        _acquire(stream, what, wait, shared=shared)
         if not shared:
             stream.truncate(0)
             stream.write(f"{os.getpid()}\n".encode())
@@ -91,7 +93,10 @@ def locked(
         yield stream
 
 
-def _acquire(stream: BinaryIO, kind: int, what: str, wait: float | None) -> None:
+def _acquire(stream: BinaryIO, what: str, wait: float | None, *, shared: bool) -> None:
+    import fcntl  # not on Windows, where nothing is locked: what verifies only reads
+
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     deadline = None if wait is None else time.monotonic() + wait
     while True:
         try:

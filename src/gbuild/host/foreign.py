@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from pathlib import Path
 
 from gbuild.errors import UsageFailure
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NOCTTY
-
-
+_FOLDER = os.O_RDONLY
+FILE_FLAGS = os.O_RDONLY
+for _name in ("O_DIRECTORY", "O_CLOEXEC"):  # not all systems have all of them
+    _FOLDER |= getattr(os, _name, 0)
+for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOFOLLOW", "O_NOCTTY", "O_BINARY"):
+    FILE_FLAGS |= getattr(os, _name, 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _PIECE = 1 << 20
 
 
@@ -44,7 +47,7 @@ class Folder:
             Refused: there are more than ``limit``.
         """
         found: list[str] = []
-        with os.scandir(self._descriptor) as entries:
+        with self._scan() as entries:
             for entry in entries:
                 found.append(entry.name)
                 if len(found) > limit:
@@ -58,7 +61,7 @@ class Folder:
             Refused: there are more than ``limit``.
         """
         found: dict[str, Kind] = {}
-        with os.scandir(self._descriptor) as entries:
+        with self._scan() as entries:
             for entry in entries:
                 found[entry.name] = _kind_of(entry)
                 if len(found) > limit:
@@ -75,9 +78,15 @@ class Folder:
 
     def _kind(self, name: str) -> int:
         try:
-            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False).st_mode
+            return self._state(name).st_mode
         except FileNotFoundError:
             return 0
+
+    def _scan(self) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+        return os.scandir(self._descriptor)
+
+    def _state(self, name: str) -> os.stat_result:
+        return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
 
     @contextmanager
     def enter(self, name: str) -> Iterator[Folder]:
@@ -89,7 +98,7 @@ class Folder:
         if "/" in name or name in {"", ".", ".."}:
             raise Refused(f"not the name of a folder: {name!r}")
         try:
-            descriptor = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=self._descriptor)
+            descriptor = os.open(name, _FOLDER | _NOFOLLOW, dir_fd=self._descriptor)
         except OSError as error:
             kind = "a symbolic link" if self.is_link(name) else "not a folder that can be read"
             raise Refused(f"{name} is {kind}") from error
@@ -123,7 +132,7 @@ class Folder:
 
     def _open_file(self, name: str) -> int:
         try:
-            return os.open(name, _FILE, dir_fd=self._descriptor)
+            return os.open(name, FILE_FLAGS, dir_fd=self._descriptor)
         except OSError as error:
             kind = "a symbolic link" if self.is_link(name) else "not a file that can be read"
             raise Refused(f"{name} is {kind}") from error
@@ -166,6 +175,11 @@ def opened(path: Path) -> Iterator[Folder]:
     Raises:
         Refused: there is no such folder.
     """
+    if os.open not in os.supports_dir_fd:
+        from gbuild.host.foreign_paths import opened_by_path
+
+        yield opened_by_path(path)
+        return
     try:
         descriptor = os.open(path, _FOLDER)
     except OSError as error:

@@ -50,7 +50,7 @@ def personal_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def _terminal() -> str | None:
     try:
         return os.ttyname(0)
-    except OSError:
+    except (OSError, AttributeError):  # Windows does not name terminals
         return None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import shutil
 import stat
@@ -95,6 +94,8 @@ def _exclusive(path: Path, stop: threading.Event) -> int:
 
 
 def _wait_for_lock(descriptor: int, stop: threading.Event) -> None:
+    import fcntl  # not on Windows, where git history is read and nothing is downloaded
+
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

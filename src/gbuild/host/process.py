@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from gbuild.errors import HostFailure, MissingTool, TimedOut
+from gbuild.host.programs import clean_environment, how_to_install
 
-CLEAN_ENVIRONMENT: Mapping[str, str] = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "LC_ALL": "C.UTF-8",
-}
+CLEAN_ENVIRONMENT: Mapping[str, str] = clean_environment()
 """The whole environment of a child unless the caller adds to it."""
 
 _TAIL = 20
@@ -51,11 +49,11 @@ def which(tool: str, *, package: str) -> Path:
     Raises:
         MissingTool: it is not there; the hint names the Debian package that has it.
     """
-    found = shutil.which(tool, path=CLEAN_ENVIRONMENT["PATH"])
+    found = shutil.which(tool, path=CLEAN_ENVIRONMENT.get("PATH"))
     if found is None:
         raise MissingTool(
             f"{tool} is not installed on this host",
-            hint=f"sudo apt-get install {package}",
+            hint=how_to_install(package),
         )
     return Path(found)
 

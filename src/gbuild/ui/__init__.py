@@ -33,8 +33,15 @@ def render(
         from gbuild.ui.jsonlines import JsonRenderer
 
         return JsonRenderer(stream, quiet=quiet)
-    if mode == "auto" and stream.isatty() and environment.get("TERM", "dumb") != "dumb":
+    if mode == "auto" and stream.isatty() and environment.get("TERM", "dumb") != "dumb" and _rich():
         from gbuild.ui.live import LiveRenderer
 
         return LiveRenderer(stream, quiet=quiet, colour="NO_COLOR" not in environment)
     return PlainRenderer(stream, quiet=quiet)
+
+
+def _rich() -> bool:
+    """Say whether rich is there: what verifies can be had without it."""
+    from importlib.util import find_spec
+
+    return find_spec("rich") is not None
