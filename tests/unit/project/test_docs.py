@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 COMMANDS = (
-    *("gbase", "gbuild", "gcheck", "gdoctor", "gget", "glock"),
+    *("gbase", "gbuild", "gcheck", "gdiff", "gdoctor", "gget", "glock"),
     *("gsign", "gsigs", "gtarget", "gverify"),
 )
 _CACHE_VARIABLES = ("CACHE_ENABLED", "PACKAGE_CACHE", "COMMON_CACHE")

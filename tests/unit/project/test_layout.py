@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 PACKAGE = ROOT / "src/gbuild"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 COMMANDS = (
-    *("gbase", "gbuild", "gcheck", "gdoctor", "gget", "glock"),
+    *("gbase", "gbuild", "gcheck", "gdiff", "gdoctor", "gget", "glock"),
     *("gsign", "gsigs", "gtarget", "gverify"),
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
