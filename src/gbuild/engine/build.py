@@ -95,6 +95,9 @@ def _check_host(
 def _images(prepared: Prepared, parts: Parts, options: BuildOptions) -> Mapping[str, Image]:
     """Have every image at hand, by the lock's label."""
     images: dict[str, Image] = {}
+    descriptor = prepared.descriptor
+    named = zip(descriptor.suites, descriptor.docker_image_digests, strict=False)
+    parts.backend.given(dict(named))
     for label in dict.fromkeys(job.environment for job in prepared.plan.jobs):
         environment = prepared.found.lock.environment(label)
         assert environment is not None, label  # noqa: S101 (the planner looked it up)

@@ -321,6 +321,6 @@ def _digests(fields: Fields, suites: int) -> tuple[str, ...]:
         reason = f"{len(nodes)} docker_image_digests for {suites} suites"
         fields.findings.refuse(nodes[0], reason, "one digest for each suite, in the same order")
     elif nodes:
-        reason = "docker_image_digests is kept but not used: the lock pins the packages"
+        reason = "docker_image_digests is not used by default: the lock pins the packages"
         fields.findings.warn(nodes[0], reason)
     return _values(nodes)

@@ -10,8 +10,10 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal, Self
 
+from gbuild.errors import UsageFailure
 from gbuild.host.store import Store
 from gbuild.model.event import Sink
 from gbuild.model.image import Image
@@ -176,7 +178,11 @@ class Backend(ABC):
 
         The engine then puts the image's packages on it, and compares what is there with the lock.
         """
+        del image
         return False
+
+    def given(self, digests: Mapping[str, str]) -> None:  # noqa: B027 - of no use to most
+        """Be told the images that a descriptor names by digest, by suite."""
 
     def hurry(self) -> None:  # noqa: B027 - a backend may have nothing to do
         """Be told that a build begins; what takes time and is likely to be needed may begin too."""
@@ -196,6 +202,28 @@ class Backend(ABC):
         Raises:
             Busy: a target uses it.
         """
+
+    def import_machine(self, source: Path, *, label: str) -> str:
+        """Make a machine for an environment (``<suite>-<arch>``) from a file; return its name.
+
+        Raises:
+            UsageFailure: this backend makes its machines itself.
+        """
+        raise UsageFailure(
+            f"the backend {self.name} makes its machines from images: {source.name} and {label} "
+            "mean nothing to it",
+            hint="gbase make",
+        )
+
+    def export_machine(self, dest: Path, *, label: str) -> None:
+        """Write the machine of an environment to a file for other programs.
+
+        Raises:
+            UsageFailure: this backend has no machine that could be exported.
+        """
+        raise UsageFailure(
+            f"the backend {self.name} has no machine of {label} to write to {dest.name}"
+        )
 
     @abstractmethod
     def start(self, spec: TargetSpec) -> Machine:

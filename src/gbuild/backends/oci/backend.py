@@ -6,6 +6,7 @@ import atexit
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from types import MappingProxyType
 from typing import ClassVar
 
 from gbuild.backends.oci import probe
@@ -15,7 +16,7 @@ from gbuild.backends.oci.images import Images, Ready
 from gbuild.backends.oci.machine import OciMachine, outlive, remove
 from gbuild.backends.oci.probe import About
 from gbuild.backends.oci.start import NAME, Start
-from gbuild.errors import Busy, GbuildError
+from gbuild.errors import Busy, GbuildError, UsageFailure
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend, Finding, Machine, Prepared, TargetInfo, TargetSpec
 from gbuild.target.registry import Registry
@@ -34,6 +35,7 @@ class OciBackend(Backend):
         "engine": "podman or docker, or the path of one (default: the first that is installed)",
         "runtime": "podman's OCI runtime: runc, crun or a path (default: podman's own choice)",
         "storage": "own (below the store, the default), default (the engine's), or a folder",
+        "image": "[NAME@]sha256:..., or descriptor: build on this image of the engine, with drift",
     }
 
     def probe(self) -> tuple[Finding, ...]:
@@ -43,6 +45,15 @@ class OciBackend(Backend):
                 return probe.findings(self.engine)
         except GbuildError as error:
             return (probe.missing(error),)
+
+    def foreign(self, image: Image) -> bool:
+        """Say whether a person named an image in place of gbuild's own."""
+        del image
+        return "image" in self.options
+
+    def given(self, digests: Mapping[str, str]) -> None:
+        """Remember a descriptor's ``docker_image_digests``, for ``image=descriptor``."""
+        self._given = digests
 
     def prepare(self, image: Image) -> None:
         """Import the image into the engine; a second call in this process asks nothing."""
@@ -162,14 +173,34 @@ class OciBackend(Backend):
     def _images(self) -> Images:
         return Images(self.engine, self.store, self.sink)
 
+    _given: Mapping[str, str] = MappingProxyType({})
+
     @cached_property
     def _known(self) -> dict[str, Ready]:
         return {}
 
     def _ready(self, image: Image) -> Ready:
         if image.key not in self._known:
-            self._known[image.key] = self._images.provide(image)
+            name = self._named(image)
+            ready = self._images.provide(image) if name is None else self._images.given(name, image)
+            self._known[image.key] = ready
         return self._known[image.key]
+
+    def _named(self, image: Image) -> str | None:
+        """Return the image that is to be used in place of ours.
+
+        Raises:
+            UsageFailure: the descriptor is to name it, and does not.
+        """
+        name = self.options.get("image")
+        if name != "descriptor":
+            return name
+        suite = image.environment.suite
+        if suite not in self._given:
+            raise UsageFailure(
+                f"image=descriptor, but the descriptor has no docker_image_digests for {suite}"
+            )
+        return f"sha256:{self._given[suite].removeprefix('sha256:')}"
 
     def _start(self, spec: TargetSpec) -> Start:
         ready = self._ready(spec.image)

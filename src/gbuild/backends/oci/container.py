@@ -33,6 +33,7 @@ _MASKED = (
 
 _COMPLETE = (
     "set -e -o pipefail; umask 022; cd /; chmod 755 .;"
+    " if [ ! -x usr/sbin/sshd ]; then echo 'the image has no SSH server' >&2; exit 1; fi;"
     " mkdir -p run/gbuild run/sshd run/lock; chmod 1777 run/lock;"
     " rm -f .dockerenv;"
     " rm -f etc/hosts etc/hostname {resolver} 2>/dev/null || :;"  # the engine's mounts stay

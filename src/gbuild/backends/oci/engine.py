@@ -153,7 +153,7 @@ def find(options: Mapping[str, str], environment: Mapping[str, str], store: Stor
     program = _program(options.get("engine", ""))
     kind: Kind = "docker" if program.name.startswith("docker") else "podman"
     passed = {name: environment[name] for name in _PASSED if name in environment}
-    storage = options.get("storage", "own")
+    storage = options.get("storage", "default" if "image" in options else "own")
     if kind == "docker":
         if options.keys() & {"storage", "runtime"}:
             raise UsageFailure("storage and runtime are options of podman, not of docker")

@@ -1,9 +1,10 @@
-"""Images in the engine: imported once, known by the digest that we computed ourselves."""
+"""Images in the engine: ours, imported once and known by their computed digest, or a given one."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from gbuild.backends.oci import layout
 from gbuild.backends.oci.engine import Engine
-from gbuild.errors import BackendFailure, Busy, WrongHash
+from gbuild.errors import BackendFailure, Busy, Unavailable, UsageFailure, WrongHash
 from gbuild.host.store import Store
 from gbuild.model.event import Event, Sink
 from gbuild.model.image import Image
@@ -23,14 +24,19 @@ from gbuild.target.backend import Prepared
 _IMPORT = 1800.0
 _STALE = 86400.0
 _PIECE = "oci-import-"
+_DIGEST = re.compile(r"(?:[a-z0-9][a-z0-9./:_-]*@)?sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """An image that the engine has: its id, and the digest it is known by elsewhere."""
+    """An image that the engine has: its id, and the digest it is known by elsewhere.
+
+    ``foreign`` says that we did not make it: nobody knows yet what is in it.
+    """
 
     identity: str
     digest: str
+    foreign: bool = False
 
 
 class Images:
@@ -65,6 +71,33 @@ class Images:
             )
         self._note(image, found)
         return Ready(identity=oci.identity, digest=oci.digest)
+
+    def given(self, name: str, instead: Image) -> Ready:
+        """Return the image that a person names by digest; the engine must have it.
+
+        Raises:
+            UsageFailure: the name has no digest, or the image is of another architecture.
+            Unavailable: the engine does not have it.
+        """
+        if not _DIGEST.fullmatch(name):
+            raise UsageFailure(
+                f"image={name}: expected NAME@sha256:<64 hex digits> or sha256:<64 hex digits>",
+                details=("a tag can be moved: what is built in must be named by its digest",),
+            )
+        done = self._engine.ask("image", "inspect", name, check=False)
+        if done.returncode != 0:
+            raise Unavailable(
+                f"{self._engine.kind} does not have the image {name}",
+                hint=f"{self._engine.kind} pull NAME@sha256:...",
+            )
+        found = json.loads(done.stdout)[0]
+        if found["Architecture"] != (wanted := layout.architecture(instead)):
+            raise UsageFailure(
+                f"the image {name} is for {found['Architecture']}, the job needs {wanted}"
+            )
+        identity = str(found["Id"]).removeprefix("sha256:")
+        digest = str(found.get("Digest") or f"sha256:{identity}")
+        return Ready(identity=identity, digest=digest, foreign=True)
 
     def noted(self) -> bool:
         """Say whether any image was ever imported for this store; asks no engine."""

@@ -56,7 +56,7 @@ def describe(image: Image) -> OciImage:
     created = datetime.fromtimestamp(environment.date, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     config = _canonical(
         {
-            "architecture": _ARCHITECTURES.get(environment.arch, environment.arch),
+            "architecture": architecture(image),
             "config": {"Labels": {KEY: image.key, ENVIRONMENT: environment.label}},
             "created": created,
             "history": [{"created": created, "created_by": "gbuild"}],
@@ -79,6 +79,12 @@ def describe(image: Image) -> OciImage:
         }
     )
     return OciImage(layer=image.sha256, size=size, config=config, manifest=manifest)
+
+
+def architecture(image: Image) -> str:
+    """Return what OCI calls the architecture that the image's programs run on."""
+    arch = image.environment.arch
+    return _ARCHITECTURES.get(arch, arch)
 
 
 def write_folder(oci: OciImage, tar: Path, folder: Path) -> None:

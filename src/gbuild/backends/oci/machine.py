@@ -17,6 +17,9 @@ from gbuild.target.backend import Machine
 from gbuild.target.guest import DAEMON
 from gbuild.target.registry import Entry, born
 
+FOREIGN = "the engine"
+"""Where an image is from that a person named; the fact ``image_from``."""
+
 _PATIENCE = 20.0
 
 
@@ -46,6 +49,7 @@ class OciMachine(Machine):
         self.host_key = entry.host_key
         self.client_key = entry.client_key
         self.facts: Mapping[str, str] = entry.facts
+        self.foreign = entry.facts.get("image_from") == FOREIGN
         self._engine = engine
         self._container = name
         self._pid = pid

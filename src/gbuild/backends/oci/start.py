@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess  # noqa: TID251 - processes that live beside this one
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from gbuild.backends.oci import limits, network
 from gbuild.backends.oci.container import READY, Container
 from gbuild.backends.oci.engine import Engine
 from gbuild.backends.oci.images import Ready
-from gbuild.backends.oci.machine import OciMachine, remove
+from gbuild.backends.oci.machine import FOREIGN, OciMachine, remove
 from gbuild.backends.oci.probe import About
 from gbuild.errors import TimedOut
 from gbuild.host.idmap import IdMap, current
@@ -70,7 +71,7 @@ class Start:
             identity=self._id,
             store=str(registry.folder.parents[1]),
             image=image.identity,
-            date=spec.image.environment.date,
+            date=sys.maxsize if image.foreign else spec.image.environment.date,
             kind=engine.kind,
             spec=spec,
             held=self._held,
@@ -184,6 +185,7 @@ class Start:
             "backend": NAME,
             "engine": f"{self._engine.kind} {'.'.join(map(str, self._about.version))}",
             "image_digest": self._image.digest,
+            "image_from": FOREIGN if self._image.foreign else "gbuild",
             "users": "rootless"
             if self._about.rootless
             else "mapped"
