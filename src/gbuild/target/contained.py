@@ -17,7 +17,7 @@ from gbuild.host.uplink import interfaces
 from gbuild.target.backend import Machine
 from gbuild.target.registry import Entry, Registry
 
-_PATIENCE = 30.0
+_PATIENCE, _MOMENT = 30.0, 5.0
 _ANSWER = 4096
 
 
@@ -135,10 +135,18 @@ class AttachedMachine(Machine):
         """End the target; returns when nothing of it is left."""
         if not self.alive():
             return
-        self._ask("stop")
-        deadline = time.monotonic() + _PATIENCE
+        try:
+            self._ask("stop")
+        except BackendFailure:
+            if not self._ends(_MOMENT):  # else its keeper was ending anyhow
+                raise
+        self._ends(_PATIENCE)
+
+    def _ends(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
         while self.alive() and time.monotonic() < deadline:
             time.sleep(0.002)
+        return not self.alive()
 
     def _ask(self, request: str) -> tuple[str, list[int]]:
         """Send one request to the keeper.

@@ -10,6 +10,7 @@ import pytest
 
 from gbuild.errors import BackendFailure
 from gbuild.host.store import Store
+from gbuild.target import contained
 from gbuild.target.contained import AttachedMachine, listen
 from gbuild.target.registry import Entry, Registry, born, new_id
 
@@ -59,3 +60,42 @@ def test_a_dead_keeper_is_not_waited_for(registry: Registry) -> None:
     machine.stop()
     with pytest.raises(BackendFailure, match="does not answer"):
         machine.cut_network()
+
+
+def test_a_keeper_that_ends_meanwhile_has_stopped(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = _entry()
+    living = [True]
+    monkeypatch.setattr(Entry, "alive", lambda _: living[0])
+
+    def end() -> None:
+        with listen(registry.folder, f"{entry.id}.sock") as door:
+            guest, _ = door.accept()
+            guest.close()
+        living[0] = False
+
+    keeper = threading.Thread(target=end)
+    keeper.start()
+    AttachedMachine(entry, registry).stop()
+    keeper.join()
+
+
+def test_a_keeper_that_refuses_is_told_of(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contained, "_MOMENT", 0.01)
+    entry = _entry()
+
+    def refuse() -> None:
+        with listen(registry.folder, f"{entry.id}.sock") as door:
+            guest, _ = door.accept()
+            with guest:
+                guest.recv(100)
+                guest.send(b"failed: no")
+
+    keeper = threading.Thread(target=refuse)
+    keeper.start()
+    with pytest.raises(BackendFailure, match="refused to stop"):
+        AttachedMachine(entry, registry).stop()
+    keeper.join()
