@@ -1,4 +1,4 @@
-"""A daemon of LXD on a private folder, bridge and pool, ended whatever happens."""
+"""A daemon of LXD or Incus on a private folder, bridge and pool, ended whatever happens."""
 
 from __future__ import annotations
 
@@ -19,12 +19,34 @@ _PATIENCE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
-    """A running daemon: its folder (LXD_DIR), its process, its bridge."""
+class Flavour:
+    """What the two are called: daemon, client, what the client administers with, variables."""
 
+    daemon: str
+    client: str
+    admin: tuple[str, ...]
+    variables: str
+
+
+LXD = Flavour(daemon="lxd", client="lxc", admin=("lxd",), variables="LXD")
+INCUS = Flavour(
+    daemon="/usr/libexec/incus/incusd", client="incus", admin=("incus", "admin"), variables="INCUS"
+)
+
+
+@dataclass(kw_only=True)
+class Server:
+    """A running daemon: what it is, its folder (LXD_DIR), its process, its bridge."""
+
+    flavour: Flavour
     folder: Path
     process: subprocess.Popen[bytes]
     bridge: str
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What tells a client where it is."""
+        return {f"{self.flavour.variables}_DIR": str(self.folder)}
 
     @property
     def socket(self) -> Path:
@@ -32,13 +54,23 @@ class Server:
 
     def lxc(self, *words: str) -> str:
         """Run the daemon's own client."""
-        env = {**PLAIN, "LXD_DIR": str(self.folder), "LXD_CONF": str(self.folder / "conf")}
-        argv = ("lxc", *words)
+        conf = {f"{self.flavour.variables}_CONF": str(self.folder / "conf")}
+        env = {**PLAIN, **self.variables, **conf}
+        argv = (self.flavour.client, *words)
         done = subprocess.run(
             argv, env=env, stdin=subprocess.DEVNULL, check=False, capture_output=True
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.decode()
+
+    def crash(self) -> None:
+        """Kill the daemon; what it runs goes on."""
+        self.process.kill()
+        self.process.wait()
+
+    def revive(self) -> None:
+        """Start the daemon again."""
+        self.process = _launched(self.flavour, self.folder)
 
     def instances(self) -> list[str]:
         """Return the names of all instances."""
@@ -46,27 +78,45 @@ class Server:
 
 
 @contextmanager
-def running(driver: str = "btrfs") -> Iterator[Server]:
+def running(driver: str = "btrfs", flavour: Flavour = LXD) -> Iterator[Server]:
     """Start a daemon with one pool of ``driver`` and one managed bridge."""
     folder = Path(tempfile.mkdtemp(prefix="gbl", dir="/var/tmp"))  # sockets have short names
     bridge = f"gbl{secrets.token_hex(3)}"
     (folder / "conf").mkdir()
-    env = {**PLAIN, "LXD_DIR": str(folder)}
-    with (folder / "out").open("wb") as out:
-        process = subprocess.Popen(
-            ("lxd", "--group", "root", f"--logfile={folder}/log"),
-            env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-        )  # fmt: skip
-    server = Server(folder=folder, process=process, bridge=bridge)
+    env = {**PLAIN, f"{flavour.variables}_DIR": str(folder)}
+    server = Server(
+        flavour=flavour, folder=folder, process=_launched(flavour, folder), bridge=bridge
+    )
     try:
-        subprocess.run(("lxd", "waitready", f"--timeout={_PATIENCE}"), env=env, check=True)
         seed = json.dumps(_seed(driver, bridge)).encode()
         subprocess.run(
-            ("lxd", "init", "--preseed"), env=env, input=seed, check=True, capture_output=True
+            (*flavour.admin, "init", "--preseed"),
+            env=env,
+            input=seed,
+            check=True,
+            capture_output=True,
         )
         yield server
     finally:
         _end(server, env)
+
+
+def _launched(flavour: Flavour, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a daemon; returns when it answers."""
+    env = {**PLAIN, f"{flavour.variables}_DIR": str(folder)}
+    with (folder / "out").open("ab") as out:
+        process = subprocess.Popen(
+            (flavour.daemon, "--group", "root", f"--logfile={folder}/log"),
+            env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+        )  # fmt: skip
+    waitready = (flavour.daemon, "waitready", f"--timeout={_PATIENCE}")
+    try:
+        subprocess.run(waitready, env=env, check=True)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return process
 
 
 def _seed(driver: str, bridge: str) -> object:
@@ -90,7 +140,10 @@ def _end(server: Server, env: dict[str, str]) -> None:
     """Stop the daemon with all it runs, and take back what it made on this host."""
     if server.process.poll() is None:
         subprocess.run(
-            ("lxd", "shutdown", "--timeout=30"), env=env, check=False, capture_output=True
+            (*server.flavour.admin, "shutdown", "--timeout=30"),
+            env=env,
+            check=False,
+            capture_output=True,
         )
     try:
         server.process.wait(_PATIENCE)
@@ -99,6 +152,7 @@ def _end(server: Server, env: dict[str, str]) -> None:
         server.process.wait()
     _end_dnsmasq(server.folder)
     _try("ip", "link", "delete", server.bridge)
+    _remove_empty_table(server.flavour.daemon.rpartition("/")[2])
     for mount in sorted(mounts(server.folder), key=len, reverse=True):
         _try("umount", "-l", mount)
     shutil.rmtree(server.folder)
@@ -106,6 +160,16 @@ def _end(server: Server, env: dict[str, str]) -> None:
 
 def _try(*argv: str) -> None:
     subprocess.run(argv, check=False, capture_output=True)
+
+
+def _remove_empty_table(name: str) -> None:
+    """A daemon leaves its table of nftables, even when nothing is in it any more."""
+    for table in (f"inet {name}", f"inet {name.removesuffix('d')}"):
+        rules = subprocess.run(
+            ("nft", "list", "table", *table.split()), check=False, capture_output=True, text=True
+        ).stdout
+        if rules and "chain" not in rules:
+            _try("nft", "delete", "table", *table.split())
 
 
 def _end_dnsmasq(folder: Path) -> None:

@@ -110,6 +110,7 @@ class Daemon:
         node = self._client.api["/".join(quote(name, safe="") for name in path)]
         call = getattr(node, method)
         with _Failures(self, doing):
+            self._knock()
             answer: Mapping[str, Any] = call(params=dict(params or {}), **words).json()
             return answer
 
@@ -128,8 +129,9 @@ class Daemon:
                 host, link = self._tls()
             else:
                 link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                link.connect(self.address.endpoint)
             try:
+                if not self.address.remote:
+                    link.connect(self.address.endpoint)
                 return WebSocket(link, host=host, resource=resource)
             except BaseException:
                 link.close()
@@ -166,15 +168,19 @@ class Daemon:
         if not self.address.remote:  # a path that is not there would be taken for a URL
             endpoint = f"http+unix://{quote(endpoint, safe='')}"
         with _Failures(self, "answer"):
-            if not self.address.remote:  # pylxd leaves its socket open when nobody listens
-                with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-                    trial.connect(self.address.endpoint)
+            self._knock()
             return pylxd.Client(
                 endpoint=endpoint,
                 session=_session(self.address),
                 timeout=(_CONNECT, _ANSWER),
                 project=self.address.project or None,
             )
+
+    def _knock(self) -> None:
+        """Find out whether anybody listens: pylxd would leave its socket open if not."""
+        if not self.address.remote:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+                trial.connect(self.address.endpoint)
 
     def _untrusted(self) -> BackendFailure:
         return BackendFailure(

@@ -21,6 +21,8 @@ _HINTS = (
     ("image not found", "run the same command again: the image is imported anew"),
     ("storage pool not found", "lxc storage list; --backend-option pool=NAME"),
     ("network not found", "lxc network list; --backend-option network=NAME"),
+    ("profile not found", "lxc profile list; --backend-option profile=NAME"),
+    ("project not found", "lxc project list; --backend-option project=NAME"),
     ("not supported on this server", "use another member of the cluster, or another server"),
     ("architecture", "use a server of the image's architecture: --backend-option endpoint=..."),
     ("user isn't allowed", "lxc config trust list: the certificate may be restricted"),

@@ -1,0 +1,207 @@
+"""What goes wrong on a server of LXD is told with what to do, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gbuild.backends.lxd import LxdBackend, images
+from gbuild.errors import BackendFailure
+from gbuild.host.store import Store
+from gbuild.model.event import Event
+from gbuild.model.image import Image
+from gbuild.target.backend import Limits, TargetSpec
+from gbuild.target.shell import Target
+
+from . import lxd_server
+from .lxd_server import Server
+
+if shutil.which("lxd") is None:
+    pytest.skip("lxd is not installed", allow_module_level=True)
+
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.backend("lxd")]
+
+Make = Callable[..., LxdBackend]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with lxd_server.running() as server:
+        yield server
+
+
+@pytest.fixture
+def told() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def make(server: Server, store: Store, image: Image, told: list[Event]) -> Iterator[Make]:
+    """Make backends with options; at the end their server must have no target any more."""
+    environment = {**os.environ, **server.variables}
+
+    def backend(**options: str) -> LxdBackend:
+        return LxdBackend(store=store, environment=environment, sink=told.append, options=options)
+
+    yield backend
+    assert [name for name in server.instances() if not name.startswith("gbuild-base-")] == []
+    assert backend().targets() == ()
+
+
+def _spec(image: Image, **changes: object) -> TargetSpec:
+    plain = TargetSpec(name="bad", image=image, user="builder", limits=Limits(disk=64 << 20))
+    return replace(plain, **changes)  # type: ignore[arg-type] # the caller's are a spec's
+
+
+def _steps(told: list[Event]) -> list[str]:
+    return [event.text.partition(" ")[0] for event in told if event.kind == "step"]
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("pool", "Storage pool not found"),
+        ("network", "Network not found"),
+        ("profile", "Profile not found"),
+        ("project", "Project not found"),
+    ],
+)
+def test_what_is_not_there_is_named(option: str, said: str, make: Make, image: Image) -> None:
+    make().prepare(image)
+    with pytest.raises(BackendFailure) as refused:
+        make(**{option: "nowhere"}).start(_spec(image, network=True))
+    assert said in refused.value.details[0]
+    assert f"--backend-option {option}=" in (refused.value.hint or "")
+
+
+def test_a_member_needs_a_cluster(make: Make, image: Image) -> None:
+    with pytest.raises(BackendFailure, match="is no cluster"):
+        make(target="m1").start(_spec(image))
+
+
+def test_another_architecture_is_refused(make: Make, image: Image) -> None:
+    foreign = replace(image, key="f" * 64, environment=replace(image.environment, arch="arm64"))
+    backend = make()
+    with pytest.raises(BackendFailure) as refused:
+        backend.start(_spec(foreign))
+    assert "isn't supported by this host" in refused.value.details[0]
+    assert "a server of the image's architecture" in (refused.value.hint or "")
+    assert backend.discard(foreign.key)
+
+
+def test_what_was_deleted_behind_our_back_is_made_anew(
+    make: Make, server: Server, image: Image, told: list[Event]
+) -> None:
+    make().prepare(image)
+    told.clear()
+    fingerprint = make().prepared()[0].place.split()[-1]
+    server.lxc("image", "delete", fingerprint)
+    (base,) = server.instances()
+    server.lxc("delete", base)
+    with make().start(_spec(image)) as machine:
+        assert machine.alive()
+    assert _steps(told) == ["importing", "preparing"]
+
+
+def test_a_changed_base_is_found(make: Make, server: Server, image: Image) -> None:
+    make().prepare(image)
+    (base,) = server.instances()
+    kept = server.folder / "storage-pools/default/containers-snapshots" / base / "ready"
+    _btrfs("property", "set", "-ts", kept, "ro", "false")
+    (kept / "rootfs/etc/passwd").chmod(0o600)
+    with pytest.raises(BackendFailure, match="is not the image that was imported") as found:
+        make().start(_spec(image))
+    assert "gbase prune" in (found.value.hint or "")
+    assert make().discard(image.key)
+    with make().start(_spec(image)) as machine:
+        assert machine.facts["image_tree"].startswith("list ")
+
+
+def test_prune_removes_what_has_our_label_and_nothing_else(
+    make: Make, server: Server, store: Store, image: Image
+) -> None:
+    backend = make()
+    backend.prepare(image)
+    fingerprint = backend.prepared()[0].place.split()[-1]
+    mine = f"user.gbuild.store={images.store_id(store)}"
+    theirs = "user.gbuild.store=0123"
+    dead, lost = "user.gbuild.id=bad~1~00000000", f"user.gbuild.base={'e' * 64}"
+    for name, *labels in (
+        ("left", mine, dead), ("half", mine, f"user.gbuild.base={image.key}"),
+        ("useless", mine, lost), ("other", theirs, dead), ("plain",),
+    ):  # fmt: skip
+        server.lxc("init", fingerprint, name, *(f"--config={label}" for label in labels))
+    before = set(server.instances())
+    removed = backend.prune()
+    assert set(removed) == {"instance left", "base half", "base useless"}
+    assert before - set(server.instances()) == {"left", "half", "useless"}
+    server.lxc("delete", "other", "plain")
+
+
+def test_a_full_pool_is_told(make: Make, server: Server, image: Image) -> None:
+    server.lxc("storage", "create", "tiny", "btrfs", "size=115MiB")
+    place = server.folder / "storage-pools/tiny"
+    filler = place / "filler"
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            _fill(filler)
+        with pytest.raises(BackendFailure) as full:
+            make(pool="tiny").start(_spec(image))
+        assert "no space left" in " ".join(full.value.details).lower()
+        assert "--backend-option pool=" in (full.value.hint or "")
+        filler.unlink()
+        with make(pool="tiny").start(_spec(image)) as machine:
+            assert machine.alive()
+    finally:
+        assert make().discard(image.key)
+        filler.unlink(missing_ok=True)
+        server.lxc("storage", "delete", "tiny")
+
+
+def test_a_pool_that_copies_everything_serves_too(
+    make: Make, server: Server, image: Image, told: list[Event]
+) -> None:
+    server.lxc("storage", "create", "plain", "dir")
+    try:
+        backend = make(pool="plain")
+        for check in ("full", "list"):
+            with backend.start(_spec(image)) as machine, Target(machine) as target:
+                assert target.run(["id", "-un"], user="builder").stdout == b"builder\n"
+                assert machine.facts["image_tree"].startswith(f"{check} ")
+        assert "unlimited (a dir pool" in next(e.text for e in told if e.kind == "warning")
+        assert "preparing" not in _steps(told)
+        (pool,) = [one for one in backend.probe() if one.what == "storage pool"]
+        assert (pool.state, pool.mend) == ("limited", "lxc storage create NAME btrfs")
+    finally:
+        assert make().discard(image.key)
+        server.lxc("storage", "delete", "plain")
+
+
+def test_a_daemon_that_dies_in_mid_build_is_told(make: Make, server: Server, image: Image) -> None:
+    machine = make().start(_spec(image))
+    words = ["bash", "-c", "echo here; sleep 600"]
+    with Target(machine) as target, pytest.raises(BackendFailure, match="lost the connection"):
+        target.run(words, timeout=120, on_output=lambda *_: server.crash())
+    assert not machine.alive()
+    for use in (machine.stop, lambda: make().start(_spec(image))):
+        with pytest.raises(BackendFailure, match="does not answer") as down:
+            use()
+        assert "gdoctor tries it" in (down.value.hint or "")
+    server.revive()
+    machine.stop()
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file:
+        while True:
+            file.write(os.urandom(1 << 20))
+
+
+def _btrfs(*words: str | Path) -> None:
+    subprocess.run(("btrfs", *words), check=True, capture_output=True)
