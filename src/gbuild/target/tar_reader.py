@@ -19,6 +19,7 @@ LONGEST_NAME = 4096
 Bytes = bytes | bytearray | memoryview
 
 _FIELDS = struct.Struct("100s8s8s8s12s12s8sc100s8s")
+_ZEROS = b"\0" * BLOCK
 _MAGICS = (b"ustar  \0", b"ustar\x0000")
 _LARGEST = 1 << 62
 _TRAILER = 1 << 20
@@ -106,8 +107,8 @@ class TarReader:
         names: dict[bytes, bytes] = {}
         while True:
             block = self._exactly(BLOCK)
-            if not block.strip(b"\0"):
-                if names or self._exactly(BLOCK).strip(b"\0"):
+            if block == _ZEROS:
+                if names or self._exactly(BLOCK) != _ZEROS:
                     raise TreeRefused("the tar stream has a damaged end mark")
                 return None
             header = _parse(block)
@@ -159,7 +160,9 @@ def _renamed(header: Header, names: dict[bytes, bytes]) -> Header:
 
 def _parse(block: bytes) -> Header:
     name, mode, _, _, size, _, total, kind, link, magic = _FIELDS.unpack_from(block)
-    if magic not in _MAGICS or _number(total) != sum(block) - sum(total) + 8 * 32:
+    # most of a block is zeros, and to leave them out takes a tenth of the time to add them
+    found = sum(block.replace(b"\0", b"")) - sum(total) + 8 * 32
+    if magic not in _MAGICS or _number(total) != found:
         raise TreeRefused("the tar stream is damaged: not a header where one must be")
     if magic == _MAGICS[1] and block[345:500].strip(b"\0"):
         raise TreeRefused("the tar stream has a split name")

@@ -23,6 +23,11 @@ _REOPEN = WINDOW // 4
 _BATCH = 256 * 1024
 """Bytes sealed before they are written: few wake-ups of the server."""
 
+_BATCH_WAIT = 0.003
+"""Seconds to wait for a whole batch when the server takes a part of one: few wake-ups of ours."""
+
+_LARGEST_WINDOW = (1 << 32) - 1
+
 _UNKNOWN_SIGNAL = 255
 
 
@@ -36,7 +41,9 @@ class Session:
         self._arrivals = Arrivals()
         channel.in_buffer = packetizer.pipes[channel.chanid] = ArrivalPipe(self._arrivals, "stdout")
         channel.in_stderr_buffer = ArrivalPipe(self._arrivals, "stderr")
+        packetizer.windows[channel.chanid] = self._grow
         self._taken = 0
+        self._wanted = 1
         packetizer.exit_signals[channel.chanid] = None
 
     def start(self, command: bytes, *, terminal: tuple[str, int, int] | None = None) -> None:
@@ -117,6 +124,7 @@ class Session:
     def close(self) -> None:
         """Give the channel back."""
         self._packetizer.pipes.pop(self._channel.chanid, None)
+        self._packetizer.windows.pop(self._channel.chanid, None)
         self._packetizer.exit_signals.pop(self._channel.chanid, None)
         try:
             self._channel.close()
@@ -137,14 +145,29 @@ class Session:
         """Wait until the server takes input, and return how many bytes; 0 when it never will."""
         channel = self._channel
         with channel.out_buffer_cv:
-            channel.out_buffer_cv.wait_for(
-                lambda: channel.closed or channel.eof_sent or channel.out_window_size > 0
-            )
+            wanted = self._wanted = min(wanted, _BATCH)
+            if not self._takes(wanted):
+                channel.out_buffer_cv.wait_for(lambda: self._takes(wanted), _BATCH_WAIT)
+                self._wanted = 1
+                channel.out_buffer_cv.wait_for(lambda: self._takes(1))
             if channel.closed or channel.eof_sent:
                 return 0
-            room = min(wanted, channel.out_window_size, _BATCH)
+            room = min(wanted, channel.out_window_size)
             channel.out_window_size -= room
             return room
+
+    def _takes(self, size: int) -> bool:
+        """Say whether the server takes so many bytes, or will never take any."""
+        channel = self._channel
+        return channel.closed or channel.eof_sent or channel.out_window_size >= size
+
+    def _grow(self, size: int) -> None:
+        """Note that the server takes ``size`` bytes more; called by the thread that reads."""
+        channel = self._channel
+        with channel.out_buffer_cv:
+            channel.out_window_size = min(channel.out_window_size + size, _LARGEST_WINDOW)
+            if channel.out_window_size >= self._wanted:
+                channel.out_buffer_cv.notify_all()
 
     def _write(self, data: memoryview) -> bool:
         most = min(_PIECE, self._channel.out_max_packet_size)

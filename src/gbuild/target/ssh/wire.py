@@ -12,6 +12,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from paramiko.message import Message
@@ -31,7 +32,7 @@ _PACKET_LIMIT = MAX_PACKET + 1024
 _BUFFER = 4 * _PACKET_LIMIT
 _PREAMBLE_LIMIT = 8 * 1024
 _WRITE_STALL = 120.0
-_IGNORE, _EXT_INFO, _CHANNEL_DATA, _CHANNEL_REQUEST = 2, 7, 94, 98
+_IGNORE, _EXT_INFO, _WINDOW_ADJUST, _CHANNEL_DATA, _CHANNEL_REQUEST = 2, 7, 93, 94, 98
 
 
 class BoundedPacketizer(Packetizer):
@@ -39,6 +40,8 @@ class BoundedPacketizer(Packetizer):
 
     Attributes:
         pipes: channel number -> where its standard output goes without passing paramiko.
+        windows: channel number -> is told, without passing paramiko, how many bytes more the
+            server takes; OpenSSH says it eleven times for each megabyte that it is sent.
         exit_signals: channel number -> the signal its command died of; only for numbers that
             are there already.
     """
@@ -49,6 +52,7 @@ class BoundedPacketizer(Packetizer):
     def __init__(self, socket: socket.socket) -> None:
         super().__init__(socket)
         self.pipes: dict[int, ArrivalPipe] = {}
+        self.windows: dict[int, Callable[[int], None]] = {}
         self.exit_signals: dict[int, str | None] = {}
         self._link = socket
         self._buffer = memoryview(bytearray(_BUFFER))
@@ -167,7 +171,7 @@ class BoundedPacketizer(Packetizer):
                 view, until = view[sent:], None
 
     def _open(self, seal: Seal) -> tuple[int, Message] | None:
-        """Read a sealed packet; None when it was a command's output, and delivered."""
+        """Read a sealed packet; None when it was for a command, and delivered."""
         length = bytes(self._span(4, may_rekey=True))
         size = int.from_bytes(length, "big")
         if size % BLOCK or not size:
@@ -183,10 +187,15 @@ class BoundedPacketizer(Packetizer):
                 if not pipe.feed_view(payload[9:], lambda: self._spare.append(buffer)):
                     self._spare.append(buffer)
                 return None
-        message = Message(bytes(payload[1:]))
-        message.seqno = 0
-        number = payload[0]
+        number, body = payload[0], bytes(payload[1:])
         self._spare.append(buffer)
+        if number == _WINDOW_ADJUST and len(body) == 8:
+            grow = self.windows.get(int.from_bytes(body[:4], "big"))
+            if grow is not None:
+                grow(int.from_bytes(body[4:], "big"))
+                return None
+        message = Message(body)
+        message.seqno = 0
         return number, message
 
     def _span(self, n: int, *, may_rekey: bool = False) -> memoryview:
