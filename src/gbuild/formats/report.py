@@ -191,6 +191,8 @@ def _pairs(node: Node | None, what: str) -> dict[str, Node]:
     for item in maps:
         if not isinstance(item, Mapping):
             raise _unreadable(f"{what} is not a map", item.place.line if item else 1)
+        if isinstance(node, Sequence) and len(item.pairs) != 1:  # readers disagree about it
+            raise _unreadable(f"{what} is a list without one key an item", item.place.line)
         for key, value in item.pairs:
             if key.value in values or len(key.value) > _LONGEST_KEY:
                 raise _unreadable("a key too long or given twice", key.place.line)

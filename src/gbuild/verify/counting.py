@@ -11,6 +11,9 @@ from gbuild.model.verdict import Claim, Status
 from gbuild.verify.meaning import meaning
 from gbuild.verify.policy import duration
 
+_CLOCKS = 86_400
+"""Seconds by which a signer's clock may be ahead."""
+
 
 def speaker(claim: Claim, policy: Policy) -> str:
     """Name the person behind an entry, so that two keys or two folders of one are one person.
@@ -38,6 +41,7 @@ def objection(claim: Claim, policy: Policy, *, at: int | None) -> str | None:
         _of_status(claim, policy)
         or _of_strength(claim, policy)
         or _of_person(claim, policy)
+        or _of_date(claim, at)
         or _of_age(claim, policy, at)
     )
 
@@ -85,6 +89,14 @@ def _of_person(claim: Claim, policy: Policy) -> str | None:
     if person.signers and claim.signer not in person.signers:
         return f"signed by {person.name}, who may not sign in this folder"
     return None
+
+
+def _of_date(claim: Claim, at: int | None) -> str | None:
+    """What says of itself that it came later was not there at that moment."""
+    created = claim.signature.created if claim.signature else None
+    if created is None or at is None or created <= at + _CLOCKS:
+        return None
+    return f"made on {day(created)}, after the moment that is judged at"
 
 
 def _of_age(claim: Claim, policy: Policy, at: int | None) -> str | None:

@@ -175,3 +175,13 @@ def test_sentences_say_what_was_missing() -> None:
     assert "needed: all of alice, bob" in said[1]
     assert "eve does not count: signed by a key that is not in the keyring." in said
     assert "a: signed by alice, which is not enough (all of alice, bob)." in said
+
+
+@pytest.mark.parametrize(("ahead", "counted"), [(0, True), (DAY, True), (DAY + 1, False)])
+def test_what_says_it_was_made_later_does_not_count(ahead: int, counted: bool) -> None:
+    made = claim("alice", "A1")
+    assert made.signature is not None
+    later = replace(made, signature=replace(made.signature, created=NOW + ahead))
+    (entry,) = verdict(Policy(), later).signers
+    assert entry.counted is counted
+    assert judge("1.0", "hello", [later], policy=Policy()).outcome is Outcome.AGREE
