@@ -84,6 +84,48 @@ def make(
     )
 
 
+_SUITE = click.option("--suite", required=True, help="The suite of the machine.")
+_ARCH = click.option("--arch", required=True, help="Its architecture.")
+
+
+@gbase.command(name="import")
+@click.argument("file", type=_FILE)
+@_SUITE
+@_ARCH
+@backend_options
+@shared_options(workspace=False)
+def import_(session: Session, file: Path, *, suite: str, arch: str) -> None:
+    """Make a machine for --suite and --arch from FILE: a Vagrant box for VirtualBox.
+
+    Only for backends whose machines a person makes (--backend virtualbox).
+    """
+    from gbuild.ui.escape import terminal
+
+    label = _label(suite, arch)
+    name = session.make_backend().import_machine(file.absolute(), label=label)
+    session.say(terminal(f"{name}: ready for {session.chosen_backend}"))
+    session.answer({"backend": session.chosen_backend, "label": label, "machine": name})
+
+
+@gbase.command(name="export")
+@click.argument("file", type=click.Path(path_type=Path))
+@_SUITE
+@_ARCH
+@backend_options
+@shared_options(workspace=False)
+def export(session: Session, file: Path, *, suite: str, arch: str) -> None:
+    """Write the machine for --suite and --arch to FILE, a Vagrant box."""
+    label = _label(suite, arch)
+    session.make_backend().export_machine(file.absolute(), label=label)
+    session.answer({"backend": session.chosen_backend, "label": label, "file": str(file)})
+
+
+def _label(suite: str, arch: str) -> str:
+    from gbuild.model import names
+
+    return f"{names.SUITE.check(suite, '--suite')}-{names.ARCHITECTURE.check(arch, '--arch')}"
+
+
 @gbase.command(name="list")
 @backend_options
 @shared_options(workspace=False)

@@ -57,12 +57,13 @@ class Person:
         port: int | None = None,
         inside: int = 22,
         server: bool = True,
+        user: str = "root",
     ) -> None:
         """Install a machine and take its snapshot; ``port`` 0 is one that nobody has now."""
         own = free_port() if port == 0 else port or self.port
         rule = f"guestssh,tcp,127.0.0.1,{own},,{inside}"
         settings = _SSHD if server else "no such setting\n"
-        self.manage("standin", "install", name, rule, f"{self.key}.pub", settings)
+        self.manage("standin", "install", name, rule, f"{self.key}.pub", settings, user)
         if snapshot:
             self.manage("snapshot", name, "take", snapshot)
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
+from gbuild.backends.virtualbox.boxes import Boxes
 from gbuild.backends.virtualbox.machine import power_off, release
 from gbuild.backends.virtualbox.manage import Manage
 from gbuild.backends.virtualbox.probe import findings
-from gbuild.backends.virtualbox.start import NAME, Start, key_file, look
+from gbuild.backends.virtualbox.start import (
+    NAME,
+    Start,
+    key_file,
+    look,
+    machine_name,
+    patience_of,
+    snapshot_name,
+)
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend, Finding, Machine, Prepared, TargetInfo, TargetSpec
 from gbuild.target.registry import Entry, Registry
@@ -26,6 +36,8 @@ class VirtualBoxBackend(Backend):
         "machine": "the machine to use (default: Gitian-<suite>-<arch>)",
         "snapshot": "its snapshot that every build starts from (default: Gitian-Clean)",
         "key": "private key that it lets in as root (default: var/id_rsa, below GITIAN_BASE)",
+        "port": "port of this host for a machine that is imported (default: 2223)",
+        "box-key": "key of a box's user vagrant (default: ~/.vagrant.d/insecure_private_key)",
         "patience": "seconds that it has until its SSH server answers (default: 300)",
     }
 
@@ -39,7 +51,7 @@ class VirtualBoxBackend(Backend):
 
     def prepare(self, image: Image) -> None:
         """Look whether there is a machine for the image: only its person can make one."""
-        look(self._manage, image, self.options)
+        look(self._manage, image.environment.label, self.options)
         key_file(self.options, self.environment)
 
     def prepared(self) -> tuple[Prepared, ...]:
@@ -67,6 +79,17 @@ class VirtualBoxBackend(Backend):
     def attach(self, name: str) -> Machine:
         """Reach a detached target."""
         return self._start.machine(self._registry.detached(name))
+
+    def import_machine(self, source: Path, *, label: str) -> str:
+        """Make the machine of an environment from a Vagrant box."""
+        name = machine_name(label, self.options)
+        self._boxes.take(source, name, snapshot_name(self.options))
+        return name
+
+    def export_machine(self, dest: Path, *, label: str) -> None:
+        """Write a Vagrant box of the machine of an environment, as its snapshot has it."""
+        found = look(self._manage, label, self.options)
+        self._boxes.give(found, snapshot_name(self.options), dest)
 
     def targets(self) -> tuple[TargetInfo, ...]:
         """List what this store's registry knows."""
@@ -106,6 +129,18 @@ class VirtualBoxBackend(Backend):
     @cached_property
     def _registry(self) -> Registry:
         return Registry(self.store, NAME, alive=self._entry_alive)
+
+    @property
+    def _boxes(self) -> Boxes:
+        return Boxes(
+            manage=self._manage,
+            store=self.store,
+            options=self.options,
+            environment=self.environment,
+            key=key_file(self.options, self.environment),
+            patience=patience_of(self.options),
+            sink=self.sink,
+        )
 
     @property
     def _start(self) -> Start:

@@ -135,6 +135,10 @@ class Manage:
         """Return VirtualBox's version and revision: ``7.0.20r163906``."""
         return self.ask("--version").split()[-1]
 
+    def release(self) -> tuple[int, ...]:
+        """Return the first two numbers of the version."""
+        return tuple(int(word) for word in self.version().split(".")[:2] if word.isdecimal())
+
     def ask(self, *words: str, timeout: float = _PATIENCE) -> str:
         """Run VBoxManage with these words and return what it printed.
 

@@ -19,13 +19,12 @@ def findings(manage: Manage) -> tuple[Finding, ...]:
 
 def _virtualbox(manage: Manage) -> Iterator[Finding]:
     try:
-        version = manage.version()
+        version, numbers = manage.version(), manage.release()
         machines = manage.machines().values()
     except GbuildError as error:
         detail = "; ".join((error.brief, *error.details[:3]))
         yield Finding("VBoxManage", "missing", detail, error.hint or "VBoxManage list vms")
         return
-    numbers = tuple(int(word) for word in version.split(".")[:2] if word.isdecimal())
     state = Finding("VBoxManage", "ok", version)
     if numbers < _OLDEST:
         state = Finding("VBoxManage", "limited", f"{version}: 6.0 and later are expected")

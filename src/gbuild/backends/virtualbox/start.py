@@ -17,7 +17,6 @@ from gbuild.backends.virtualbox.way import Way
 from gbuild.errors import BackendFailure, Busy, UsageFailure
 from gbuild.host.store import Store
 from gbuild.model.event import Event, Sink
-from gbuild.model.image import Image
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
 from gbuild.target.guest import Guest, new_key
@@ -30,9 +29,9 @@ _PATIENCE = 300.0
 _MADE_READY = "docs/how-to/backend-virtualbox.md says how to make one"
 
 
-def machine_name(image: Image, options: Mapping[str, str]) -> str:
-    """Return the name of the machine for an image: Gitian's ``Gitian-<suite>-<arch>``."""
-    return options.get("machine") or f"Gitian-{image.environment.label}"
+def machine_name(label: str, options: Mapping[str, str]) -> str:
+    """Return the name of the machine for an environment: Gitian's ``Gitian-<suite>-<arch>``."""
+    return options.get("machine") or f"Gitian-{label}"
 
 
 def snapshot_name(options: Mapping[str, str]) -> str:
@@ -58,13 +57,25 @@ def key_file(options: Mapping[str, str], environment: Mapping[str, str]) -> Path
     return path.absolute()
 
 
-def look(manage: Manage, image: Image, options: Mapping[str, str]) -> Info:
-    """Return the machine for an image, with its snapshot.
+def patience_of(options: Mapping[str, str]) -> float:
+    """Return the seconds that a machine has until its SSH server answers.
+
+    Raises:
+        UsageFailure: the option is no number.
+    """
+    given = options.get("patience", "")
+    if given and not given.isdecimal():
+        raise UsageFailure(f"patience={given} is not a number of seconds")
+    return float(given or _PATIENCE)
+
+
+def look(manage: Manage, label: str, options: Mapping[str, str]) -> Info:
+    """Return the machine for an environment, with its snapshot.
 
     Raises:
         BackendFailure: there is no such machine, or it has no such snapshot.
     """
-    name, snapshot = machine_name(image, options), snapshot_name(options)
+    name, snapshot = machine_name(label, options), snapshot_name(options)
     found = manage.find(name)
     if found is None:
         known = ", ".join(sorted(manage.machines().values())) or "none"
@@ -111,9 +122,9 @@ class Start:
     def run(self, spec: TargetSpec, *, detached: bool) -> VirtualBoxMachine:
         """Start a target; whatever goes wrong, its machine is switched off again."""
         refuse(spec)
-        patience = self._patience()
+        patience = patience_of(self.options)
         key = key_file(self.options, self.environment)
-        found = look(self.manage, spec.image, self.options)
+        found = look(self.manage, spec.image.environment.label, self.options)
         with ExitStack() as undo, self.store.lock(f"{NAME}-{found.uuid}"):
             self._take(found)
             forward = _forward(found)
@@ -140,12 +151,6 @@ class Start:
         port, key = entry.held["door"]
         way = self._way(entry.held["machine"][0], int(port), Path(key))
         return VirtualBoxMachine(entry, self.manage, way, lambda: self.registry.remove(entry.id))
-
-    def _patience(self) -> float:
-        given = self.options.get("patience", "")
-        if given and not given.isdecimal():
-            raise UsageFailure(f"patience={given} is not a number of seconds")
-        return float(given or _PATIENCE)
 
     def _way(self, uuid: str, port: int, key: Path) -> Way:
         self.registry.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

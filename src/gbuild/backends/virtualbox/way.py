@@ -33,7 +33,7 @@ _OPTIONS = (
 )
 _FINAL = (
     ("bad permissions", "ssh refuses the key {key}"),  # it then says "permission denied", too
-    ("permission denied", "the machine refuses the key {key} for root"),
+    ("permission denied", "the machine refuses the key {key} for {user}"),
     ("host key verification failed", "the machine shows another SSH host key than before"),
     ("host identification has changed", "the machine shows another SSH host key than before"),
     ("no such identity", "there is no key {key}"),
@@ -48,13 +48,14 @@ class Way:
     """How root of a machine is reached.
 
     ``port`` is this host's, ``key`` the private key's file, ``known`` the file that remembers
-    host keys from the first contact on, by ``alias``.
+    host keys from the first contact on, by ``alias``. Boxes let in another user first.
     """
 
     port: int
     key: Path
     known: Path
     alias: str
+    user: str = "root"
 
     def run(
         self, command: Sequence[str], *, stdin: bytes = b"", timeout: float = 120.0
@@ -128,7 +129,7 @@ class Way:
             *("-o", f"UserKnownHostsFile={self.known}"),
             *("-o", f"HostKeyAlias={self.alias}"),
             *("-i", str(self.key), "-p", str(self.port)),
-            "root@127.0.0.1",
+            f"{self.user}@127.0.0.1",
         )
 
     def _refusal(self, done: Completed) -> BackendFailure | None:
@@ -137,7 +138,9 @@ class Way:
         for mark, brief in _FINAL:
             if mark in text:
                 return BackendFailure(
-                    brief.format(key=self.key), details=_lines(done), hint=self._hint(mark)
+                    brief.format(key=self.key, user=self.user),
+                    details=_lines(done),
+                    hint=self._hint(mark),
                 )
         return None
 

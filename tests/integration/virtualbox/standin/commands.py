@@ -6,18 +6,22 @@ SDK reference of the interface that VBoxManage calls (IMachine, IVirtualBox, ISe
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import state
 from .state import Refusal
 
 _BUSY = ("running", "paused")
 _INVALID_STATE = "VBOX_E_INVALID_VM_STATE (0x80bb0002)"
+_OFF = re.compile(r"--(nic[1-8]|uart[1-4]|vrde)")
 _LOCKED = "VBOX_E_INVALID_OBJECT_STATE (0x80bb0007)"
 
 
@@ -88,6 +92,9 @@ def showvminfo(words: list[str]) -> None:
     _say('natnet1="nat"\nnic1="nat"')
     for number, rule in enumerate(config["forwards"]):
         _say(f'Forwarding({number})="{rule}"')
+    _say('macaddress1="0800274B57A1"')
+    for number, folder in enumerate(config.get("shared", ()), start=1):
+        _say(f'SharedFolderNameMachineMapping{number}="{folder}"')
     if machine["state"] in _BUSY:
         _say('SessionName="headless"')
     for number, snapshot in enumerate(machine["snapshots"]):
@@ -155,16 +162,97 @@ def snapshot(words: list[str]) -> None:
 
 
 def modifyvm(words: list[str]) -> None:
-    """``modifyvm NAME --nat-localhostreachable1=on|off``."""
+    """``modifyvm NAME`` with what a network card, its NAT, serial ports and VRDE may be."""
     machine = state.find(words[0])
-    option, _, value = words[1].partition("=")
-    if len(words) != 2 or option != "--nat-localhostreachable1" or value not in ("on", "off"):
-        raise Syntax(f"Invalid parameter '{words[1]}'")
     if machine["state"] in _BUSY:
         # ISession::lockMachine for writing, result VBOX_E_INVALID_OBJECT_STATE; the manual's page
         # on modifyvm: "you can use this command only when the VM is powered off".
         raise Refusal(f"The machine '{machine['name']}' is already locked for a session", _LOCKED)
-    machine["config"]["reachable"] = value == "on"
+    _modify(machine["config"], words[1:])
+    state.save(machine)
+
+
+def _modify(config: dict[str, Any], words: list[str]) -> None:
+    options = iter(words)
+    for option in options:
+        name, _, value = option.partition("=")
+        if name == "--nat-localhostreachable1" and value in ("on", "off"):
+            config["reachable"] = value == "on"
+        elif option == "--natpf1":
+            _forward(config, options)
+        elif _OFF.fullmatch(option) and next(options) in ("none", "off", "nat"):
+            continue
+        else:
+            raise Syntax(f"Invalid parameter '{option}'")
+
+
+def _forward(config: dict[str, Any], options: Iterator[str]) -> None:
+    rule = next(options)
+    if rule != "delete":
+        if rule.split(",")[0] in [one.split(",")[0] for one in config["forwards"]]:
+            # INATEngine::addRedirect, result E_INVALIDARG: the name is in use.
+            raise Refusal("A NAT rule of this name already exists", "E_INVALIDARG (0x80070057)")
+        config["forwards"].append(rule)
+        return
+    name = next(options)
+    kept = [one for one in config["forwards"] if one.split(",")[0] != name]
+    if len(kept) == len(config["forwards"]):
+        # INATEngine::removeRedirect, result E_INVALIDARG.
+        raise Refusal(f"There is no NAT rule '{name}'", "E_INVALIDARG (0x80070057)")
+    config["forwards"] = kept
+
+
+def import_(words: list[str]) -> None:
+    """``import OVF --vsys 0 --vmname NAME --options keepnatmacs``: "any disk images are in the same
+    directory as the OVF file"."""
+    from . import guest  # slow to load
+
+    if len(words) != 7 or words[1:4] != ["--vsys", "0", "--vmname"]:
+        raise Syntax("Invalid parameter")
+    ovf = Path(words[0])
+    if not ovf.is_file():
+        # IAppliance::read, result VBOX_E_FILE_ERROR: "The appliance file could not be read."
+        raise Refusal(f"Appliance read failed: {ovf}", "VBOX_E_FILE_ERROR (0x80bb0004)")
+    settings = json.loads(ovf.read_text().partition("<!--")[2].partition("-->")[0])
+    machine = state.new(words[4], **settings)
+    guest.unpack_disk(machine, ovf.parent / "box-disk001.vmdk")
+
+
+def export(words: list[str]) -> None:
+    """``export NAME --output OVF``: the machine as it is now, its disks beside the OVF."""
+    from . import guest  # slow to load
+
+    if len(words) != 3 or words[1] != "--output":
+        raise Syntax("Invalid parameter")
+    machine = state.find(words[0])
+    if machine["state"] in _BUSY:
+        # IMachine::exportTo, result VBOX_E_INVALID_VM_STATE: the machine must be powered off.
+        raise Refusal("Machine is not powered off", _INVALID_STATE)
+    ovf = Path(words[2])
+    guest.pack_disk(machine, ovf.parent / "box-disk001.vmdk")
+    settings = json.dumps(machine["config"])
+    ovf.write_text(f'<Envelope><File ovf:href="box-disk001.vmdk"/><!--{settings}--></Envelope>')
+
+
+def unregistervm(words: list[str]) -> None:
+    """``unregistervm NAME --delete``."""
+    if len(words) != 2 or words[1] != "--delete":
+        raise Syntax("Invalid parameter")
+    machine = state.find(words[0])
+    if machine["state"] in _BUSY:
+        # IMachine::unregister, result VBOX_E_INVALID_OBJECT_STATE: "Machine is currently locked for
+        # a session."
+        raise Refusal(f"Cannot unregister the machine '{machine['name']}' while it is locked",
+                      _LOCKED)  # fmt: skip
+    state.remove(machine)
+
+
+def sharedfolder(words: list[str]) -> None:
+    """``sharedfolder remove NAME --name FOLDER``."""
+    if len(words) != 4 or words[0] != "remove" or words[2] != "--name":
+        raise Syntax("Invalid parameter")
+    machine = state.find(words[1])
+    machine["config"]["shared"].remove(words[3])
     state.save(machine)
 
 
@@ -212,12 +300,13 @@ def controlvm(words: list[str]) -> None:
 
 
 def standin(words: list[str]) -> None:
-    """``standin install NAME RULE KEY SSHD_CONFIG``: what a person does by hand in a window."""
+    """``standin install NAME RULE KEY SSHD_CONFIG USER``: what a person does in a window."""
     from . import guest  # slow to load
 
-    _, name, rule, key, configuration = words
-    machine = state.new(name, forwards=[rule])
-    guest.install(machine, Path(key).read_text(), configuration)
+    _, name, rule, key, configuration, user = words
+    shared = ["work"] if user != "root" else []
+    machine = state.new(name, forwards=[rule], shared=shared)
+    guest.install(machine, Path(key).read_text(), configuration, user)
 
 
 _COMMANDS: dict[str, Callable[[list[str]], None]] = {
@@ -226,7 +315,11 @@ _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "setextradata": setextradata,
     "getextradata": getextradata,
     "snapshot": snapshot,
+    "export": export,
+    "import": import_,
     "modifyvm": modifyvm,
+    "sharedfolder": sharedfolder,
+    "unregistervm": unregistervm,
     "startvm": startvm,
     "controlvm": controlvm,
     "standin": standin,

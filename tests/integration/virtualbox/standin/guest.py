@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -55,8 +56,10 @@ ip link set lo up
 echo $$ > "$disk/ready"
 until [ -e "$disk/go" ]; do sleep 0.02; done
 setpriv --bounding-set -sys_time,-sys_boot,-sys_module \\
-    chroot "$root" /usr/sbin/sshd -D -e -f /etc/ssh/sshd_config || echo "no SSH server"
-exec sleep infinity
+    chroot "$root" /usr/sbin/sshd -e -f /etc/ssh/sshd_config || echo "no SSH server"
+trap 'exit 0' USR1
+sleep infinity &
+wait
 """
 
 
@@ -76,17 +79,58 @@ def launch(machine: Machine) -> dict[str, object]:
     return {"pid": process.pid, "born": state.born(process.pid)}
 
 
-def install(machine: Machine, key: str, configuration: str) -> None:
-    """Put an SSH server with the person's key for root on a new machine's disk."""
+def install(machine: Machine, key: str, configuration: str, user: str) -> None:
+    """Put an SSH server with the person's key on a new machine's disk; others than root are new."""
     upper = state.folder_of(machine) / "disk" / "upper"
-    ssh, keys = upper / "etc" / "ssh", upper / "root" / ".ssh"
-    for folder in (ssh, keys):
+    home = upper / "root" if user == "root" else upper / "home" / user
+    ssh, keys, programs = upper / "etc" / "ssh", home / ".ssh", upper / "usr" / "sbin"
+    for folder in (ssh, keys, programs):
         folder.mkdir(parents=True)
-    (upper / "root").chmod(0o700)
+    home.chmod(0o700)
     (keys / "authorized_keys").write_text(key)
+    poweroff = programs / "poweroff"
+    poweroff.write_text("#!/bin/sh\nkill -USR1 1\n")
+    poweroff.chmod(0o755)
+    if user != "root":
+        _add_user(upper, home, user)
     (ssh / "sshd_config").write_text(configuration)
     words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(ssh / "person_key")]
     subprocess.run(words, check=True)
+
+
+def _add_user(upper: Path, home: Path, user: str) -> None:
+    """Add a user who may become root without a password, as a box has it."""
+    accounts = Path("/etc/passwd").read_text()
+    (upper / "etc" / "passwd").write_text(f"{accounts}{user}:x:4242:4242::/home/{user}:/bin/sh\n")
+    shadow = upper / "etc" / "shadow"
+    shadow.write_text(f"{Path('/etc/shadow').read_text()}{user}:*:19000:0:99999:7:::\n")
+    shadow.chmod(0o640)
+    rules = upper / "etc" / "sudoers.d"
+    rules.mkdir()
+    (rules / user).write_text(f"{user} ALL=(ALL) NOPASSWD: ALL\n")
+    (rules / user).chmod(0o440)
+    for path in (home, *home.rglob("*")):
+        shutil.chown(path, 4242, 4242)
+
+
+def pack_disk(machine: Machine, vmdk: Path) -> None:
+    """Write the disk as what begins like a VMDK that holds its own data."""
+    descriptor = b'# Disk DescriptorFile\nRW 1 SPARSE "box-disk001.vmdk"\n'
+    header = b"KDMV" + bytes(24) + struct.pack("<QQ", 1, 1)
+    with vmdk.open("wb") as out:
+        out.write(header.ljust(512, b"\0") + descriptor.ljust(512, b"\0"))
+        out.flush()
+        folder = state.folder_of(machine) / "disk"
+        subprocess.run(["tar", "-C", folder, "-c", "upper"], stdout=out, check=True)
+
+
+def unpack_disk(machine: Machine, vmdk: Path) -> None:
+    """Read what :func:`pack_disk` wrote."""
+    folder = state.folder_of(machine) / "disk"
+    folder.mkdir()
+    with vmdk.open("rb") as data:
+        data.seek(1024)
+        subprocess.run(["tar", "-C", folder, "-x", "-p"], stdin=data, check=True)
 
 
 def freeze(machine: Machine, name: str) -> None:
@@ -135,7 +179,11 @@ def main(disk: Path, options: list[str]) -> None:
             children[1] = _begin(*_NAT, str(disk / "net"))
             _linked(Path(f"/proc/{number}/net/dev"), children[1])
         (disk / "go").touch()
-        children[0].wait()
+        if children[0].wait() == 0:  # it was shut down from inside
+            with state.locked():
+                machine = state.find(disk.parent.name)
+                machine["state"], machine["process"] = "poweroff", None
+                state.save(machine)
     finally:
         for child in children:
             child.kill()
