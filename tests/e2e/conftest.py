@@ -113,9 +113,10 @@ class Commands:
         )
         ended = Ended(done.returncode, done.stdout, done.stderr)
         if code is not None and ended.code != code:
-            pytest.fail(
-                f"{command} {words} ended with {ended.code}:\n{ended.stdout}\n{ended.stderr}"
-            )
+            lines = ended.stderr.splitlines()
+            error = next((line for line in lines if "error" in line), "")
+            what = f"{command} ended with {ended.code}: {error}"  # a short summary shows only this
+            pytest.fail(f"{what}\n{words}\n{ended.stdout}\n{ended.stderr}")
         return ended
 
     def start(self, command: str, *words: str | Path, cwd: Path) -> subprocess.Popen[str]:
@@ -150,13 +151,66 @@ def commands(store: Path, common: Common) -> Commands:
 
 @pytest.fixture(scope="session")
 def locked_hello(commands: Commands, common: Common) -> Path:
-    """A folder with hello.yml, its lock of today and the proof; not to be worked in."""
+    """A folder with hello.yml, its lock of today and the proof; not to be worked in.
+
+    The lock has what virtual machines boot, too: that changes neither image nor report.
+    """
 
     def lock(folder: Path) -> None:
         shutil.copy(DESCRIPTORS / "hello.yml", folder)
-        commands.run("glock", "hello.yml", *RELEASES_ONLY, cwd=folder)
+        commands.run("glock", "--boot", "hello.yml", *RELEASES_ONLY, cwd=folder)
 
     return common.once("hello", lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a build of hello left, to be compared with another's; ``images``: their sha256."""
+
+    report: bytes
+    out: dict[str, bytes]
+    images: frozenset[str]
+    ended: float = field(compare=False)
+
+    @classmethod
+    def of(cls, workspace: Path) -> Result:
+        """Read what lies in a workspace."""
+        out = workspace / "build" / "out"
+        jobs = (workspace / "build").glob("*/finished.json")
+        report = workspace / "result" / "hello-res.yml"
+        return cls(
+            report=report.read_bytes(),
+            out={str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()},
+            images=frozenset(json.loads(job.read_bytes())["image"] for job in jobs),
+            ended=report.stat().st_mtime,
+        )
+
+
+def build_hello(commands: Commands, locked: Path, workspace: Path, *words: str) -> Result:
+    """Build hello, with the lock that lies in ``locked``, in another folder."""
+    for suffix in (".yml", ".lock", ".lock.proof"):
+        shutil.copy(locked / f"hello{suffix}", workspace)
+    # A user's own git and temporary files lie in the workspace; enter it by --workspace.
+    path = workspace / "hello.yml"
+    commands.run("gbuild", "--workspace", workspace, *words, path, cwd=workspace)
+    return Result.of(workspace)
+
+
+@pytest.fixture(scope="session")
+def built_hello(commands: Commands, locked_hello: Path, common: Common) -> Result:
+    """What the default backend makes of hello, built once for all who compare with it."""
+    return Result.of(
+        common.once("built hello", lambda folder: build_hello(commands, locked_hello, folder))
+    )
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A new folder that other users may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="gbuild-agreement-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
@@ -237,8 +291,8 @@ def leaves_nothing(orphans: Callable[[], set[str]]) -> Iterator[None]:
 
 
 def check_gone(orphans: Callable[[], set[str]]) -> None:
-    """Fail unless all processes of the test are gone, now or within five seconds."""
-    for _ in range(50):
+    """Fail unless all processes of the test are gone, now or within thirty seconds."""
+    for _ in range(300):
         if not orphans():
             return
         time.sleep(0.1)

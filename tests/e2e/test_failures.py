@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,6 +171,21 @@ def test_a_full_disk_of_the_host(project: Project, small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(bytes(60_000_000))
     ended = project.gbuild(smaller, "--workspace", small_disk, code=3)
     assert "MiB are needed" in ended.stderr
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_a_disk_that_is_full_while_an_image_is_made(project: Project, small_disk: Path) -> None:
+    store = small_disk / "store"
+    store.mkdir()
+    (store / "blobs").symlink_to(project.commands.store / "blobs")  # the packages are at hand
+    path = project.describe("true")
+    there = replace(project.commands, store=store)
+    ended = there.run("gbase", "make", path, "--offline", cwd=project.root, code=3)
+    assert "could not be written: no space left on device" in ended.stderr
+    assert "--store" in ended.stderr
+    assert list((store / "tmp").iterdir()) == []
+    assert there.run("gbase", "list", "--json", cwd=project.root).answer["images"] == []
 
 
 def test_results_of_other_builds_stay(project: Project) -> None:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import shutil
 import signal
+import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gbuild.formats.lockfile import read_lock
+from gbuild.host.store import Store
+from gbuild.image.provide import find
+
 from .conftest import DESCRIPTORS, RELEASES_ONLY
+from .ready import ready
 
 if TYPE_CHECKING:
     from tests.conftest import Common
 
     from .conftest import Commands
 
-pytestmark = [pytest.mark.xdist_group("four jobs"), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 _LABELS = ["bookworm-amd64", "bookworm-i386", "trixie-amd64", "trixie-i386"]
 
@@ -39,23 +45,28 @@ def _elf(path: Path) -> tuple[int, int]:
     return head[4], int.from_bytes(head[18:20], "little")
 
 
-def test_four_jobs_in_one_run(commands: Commands, locked_zlib: Path) -> None:
+@pytest.fixture(scope="module")
+def side_by_side(commands: Commands, locked_zlib: Path) -> tuple[Any, str]:
+    """What gbuild answers after it built zlib two jobs at a time, and the report."""
     words = ("zlib.yml", "--parallel", "2", "-j", "1", "--json")
     answer = commands.run("gbuild", *words, cwd=locked_zlib).answer
+    return answer, (locked_zlib / "result" / "zlib-res.yml").read_text()
+
+
+def test_four_jobs_in_one_run(locked_zlib: Path, side_by_side: tuple[Any, str]) -> None:
+    answer, report = side_by_side
     assert [job["label"] for job in answer["jobs"]] == _LABELS
     assert len(answer["artifacts"]) == 8
-    report = (locked_zlib / "result" / "zlib-res.yml").read_text()
     assert [f"- {label}: |" in report for label in _LABELS] == [True] * 4
     out = locked_zlib / "build" / "out"
     assert _elf(out / "libz-bookworm-32.so.1.2.13") == (1, 3)
     assert _elf(out / "libz-trixie-64.so.1.2.13") == (2, 62)
 
-    one_by_one = commands.run("gbuild", "zlib.yml", "-j", "1", "--json", cwd=locked_zlib).answer
-    assert one_by_one["artifacts"] == answer["artifacts"]
-    assert (locked_zlib / "result" / "zlib-res.yml").read_text() == report
 
-
-def test_a_killed_run_is_resumed(commands: Commands, locked_zlib: Path) -> None:
+def test_a_killed_run_is_resumed_and_gives_the_same(
+    commands: Commands, locked_zlib: Path, side_by_side: tuple[Any, str]
+) -> None:
+    """One job after the other, in two runs: nothing of that shows in the results."""
     words = ("zlib.yml", "-j", "1")
     with commands.start("gbuild", *words, cwd=locked_zlib) as process:
         assert process.stderr is not None
@@ -66,5 +77,70 @@ def test_a_killed_run_is_resumed(commands: Commands, locked_zlib: Path) -> None:
         process.communicate(timeout=30)
     answer = commands.run("gbuild", *words, "--resume", "--json", cwd=locked_zlib).answer
     assert [job["reused"] for job in answer["jobs"]] == [True, False, False, False]
-    report = (locked_zlib / "result" / "zlib-res.yml").read_text()
-    assert report.count("libz-") == 8
+    assert answer["artifacts"] == side_by_side[0]["artifacts"]
+    assert (locked_zlib / "result" / "zlib-res.yml").read_text() == side_by_side[1]
+
+
+@pytest.mark.parametrize("label", _LABELS)
+def test_an_image_holds_what_is_locked_and_nothing_of_one_run(
+    commands: Commands, locked_zlib: Path, side_by_side: tuple[Any, str], label: str
+) -> None:
+    path = locked_zlib / "zlib.lock"
+    environment = read_lock(path.read_bytes(), path=str(path)).environment(label)
+    assert environment is not None
+    image = find(environment, Store(commands.store))
+    assert image is not None
+    with tarfile.open(image.tar) as archive:
+        members = {m.name: m for m in archive}
+        machine_id = archive.extractfile("etc/machine-id")
+        assert machine_id is not None
+        assert machine_id.read() == b""
+    assert not [n for n in members if n.startswith(("etc/ssh/ssh_host", ".debs", ".locales"))]
+    assert not [n for n in members if n.startswith(("tmp/", "run/", "var/log/dpkg", "dev/"))]
+    assert "usr/sbin/sshd" in members
+    assert max(m.mtime for m in members.values()) <= environment.date
+    assert {m.uname for m in members.values()} == {""}
+
+
+@pytest.mark.root
+@pytest.mark.backend("lxc")
+def test_four_jobs_are_the_same_on_lxc(
+    commands: Commands, locked_zlib: Path, side_by_side: tuple[Any, str], place: Path
+) -> None:
+    with ready("lxc", commands, place) as (here, work):
+        _copy(locked_zlib, work)
+        words = ("--backend", "lxc", "--parallel", "2", "-j", "1", "--json")
+        answer = here.run("gbuild", *words, "zlib.yml", cwd=work).answer
+        assert answer["artifacts"] == side_by_side[0]["artifacts"]
+        assert (work / "result" / "zlib-res.yml").read_text() == side_by_side[1]
+
+
+@pytest.mark.root
+@pytest.mark.backend("oci")
+def test_one_of_the_jobs_is_the_same_on_oci(
+    commands: Commands, locked_zlib: Path, side_by_side: tuple[Any, str], place: Path
+) -> None:
+    with ready("oci", commands, place) as (here, work):
+        _copy(locked_zlib, work)
+        path = work / "zlib.yml"
+        one = path.read_text().replace("[bookworm, trixie]", "[bookworm]")
+        path.write_text(one.replace("[amd64, i386]", "[i386]"))
+        words = ("--workspace", work, "--backend", "oci", "-j", "1", "--json")
+        answer = here.run("gbuild", *words, path, cwd=work).answer
+        assert [job["label"] for job in answer["jobs"]] == ["bookworm-i386"]
+        theirs = side_by_side[0]["artifacts"]
+        assert len(answer["artifacts"]) == 2
+        assert [one for one in answer["artifacts"] if one not in theirs] == []
+
+        digest = answer["jobs"][0]["facts"]["image_digest"]
+        head = path.read_text().partition("script: |")[0]
+        path.write_text(f"{head}docker_image_digests: ['{digest}']\nscript: |\n  true\n")
+        named = ("--backend-option", "image=descriptor", "--backend-option", "storage=own")
+        facts = here.run("gbuild", *words, *named, path, cwd=work).answer["jobs"][0]["facts"]
+        assert facts["image_from"] == "the engine"
+        assert (facts["image_digest"], facts["drift"]) == (digest, "none")
+
+
+def _copy(locked: Path, work: Path) -> None:
+    for suffix in (".yml", ".lock", ".lock.proof"):
+        shutil.copy(locked / f"zlib{suffix}", work)

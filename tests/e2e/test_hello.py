@@ -8,43 +8,27 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from .conftest import build_hello
+
 if TYPE_CHECKING:
     from tests.conftest import Common
 
-    from .conftest import Commands
+    from .conftest import Commands, Result
 
 
-@dataclass(frozen=True, slots=True)
-class _Result:
-    """What one build left, to be compared with another's."""
-
-    report: bytes
-    out: dict[str, bytes]
-    images: set[str]
-
-
-def _build(commands: Commands, descriptor: Path, workspace: Path) -> _Result:
-    answer = commands.run("gbuild", descriptor, "--json", cwd=workspace).answer
-    out = workspace / "build" / "out"
-    return _Result(
-        report=(workspace / "result" / "hello-res.yml").read_bytes(),
-        out={path.name: path.read_bytes() for path in out.iterdir()},
-        images={job["image"] for job in answer["jobs"]},
-    )
-
-
-def test_twice_the_same_bytes_and_the_same_report(commands: Commands, hello: Path) -> None:
-    first = _build(commands, hello / "hello.yml", hello)
-    shutil.rmtree(hello / "build")
-    time.sleep(2)
-    assert _build(commands, hello / "hello.yml", hello) == first
-    assert set(first.out) == {"hello", "hello-2.10-linux-amd64.tar.gz"}
+def test_twice_the_same_bytes_and_the_same_report(
+    commands: Commands, hello: Path, built_hello: Result
+) -> None:
+    time.sleep(max(0.0, built_hello.ended + 2 - time.time()))
+    assert build_hello(commands, hello, hello) == built_hello
+    assert set(built_hello.out) == {"hello", "hello-2.10-linux-amd64.tar.gz"}
+    assert len(built_hello.images) == 1
 
 
 @pytest.fixture
@@ -93,22 +77,16 @@ def _small_only(source: str, dest: str) -> None:
 
 @pytest.mark.root
 def test_root_and_a_user_elsewhere_agree(
-    commands: Commands, hello: Path, user: pwd.struct_passwd
+    commands: Commands, locked_hello: Path, built_hello: Result, user: pwd.struct_passwd
 ) -> None:
-    first = _build(commands, hello / "hello.yml", hello)
     workspace = Path(user.pw_dir) / "work"
     workspace.mkdir()
-    for suffix in (".yml", ".lock", ".lock.proof"):
-        shutil.copy(hello / f"hello{suffix}", workspace)
-
     others = _as_user(commands, user)
     _share_blobs(commands.store, others.store)
     subprocess.run(["chown", "-R", user.pw_name, user.pw_dir], check=True)
-    time.sleep(2)
+    time.sleep(max(0.0, built_hello.ended + 2 - time.time()))
     try:
-        second = _build(others, workspace / "hello.yml", workspace)
+        second = build_hello(others, locked_hello, workspace)
     finally:
         others.run("gbase", "prune", "--all", cwd=workspace, code=None)
-    assert second.out == first.out
-    assert second.report == first.report
-    assert second.images == first.images
+    assert second == built_hello
