@@ -84,20 +84,28 @@ class Images:
                 f"image={name}: expected NAME@sha256:<64 hex digits> or sha256:<64 hex digits>",
                 details=("a tag can be moved: what is built in must be named by its digest",),
             )
-        done = self._engine.ask("image", "inspect", name, check=False)
-        if done.returncode != 0:
+        digest = name.rpartition("@")[2]
+        identity = self._identity(digest)
+        if identity is None:
             raise Unavailable(
                 f"{self._engine.kind} does not have the image {name}",
                 hint=f"{self._engine.kind} pull NAME@sha256:...",
             )
-        found = json.loads(done.stdout)[0]
+        found = json.loads(self._engine.ask("image", "inspect", identity).stdout)[0]
         if found["Architecture"] != (wanted := layout.architecture(instead)):
             raise UsageFailure(
                 f"the image {name} is for {found['Architecture']}, the job needs {wanted}"
             )
-        identity = str(found["Id"]).removeprefix("sha256:")
-        digest = str(found.get("Digest") or f"sha256:{identity}")
         return Ready(identity=identity, digest=digest, foreign=True)
+
+    def _identity(self, digest: str) -> str | None:
+        """Return the id of the image that has a digest: of its manifest, or the id itself."""
+        shape = "--format={{.ID}} {{.Digest}}"
+        listed = self._engine.ask("image", "list", "--all", "--no-trunc", shape)
+        for line in listed.stdout.decode().splitlines():
+            if digest in (words := line.split()):
+                return words[0].removeprefix("sha256:")
+        return None
 
     def noted(self) -> bool:
         """Say whether any image was ever imported for this store; asks no engine."""
