@@ -50,7 +50,6 @@ def finish(
         prepared.inputs,
         options,
         lock=prepared.found.lock,
-        lock_proven=True,
         images=images,
         outcomes=outcomes,
         artifacts=artifacts,

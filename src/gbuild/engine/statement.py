@@ -25,7 +25,6 @@ def make_statement(
     options: BuildOptions,
     *,
     lock: Lock,
-    lock_proven: bool,
     images: Mapping[str, Image],
     outcomes: Sequence[JobOutcome],
     artifacts: tuple[Artifact, ...],
@@ -40,7 +39,6 @@ def make_statement(
         inputs: from what; the digests of the caches are those before the run.
         options: what the person asked for.
         lock: the packages.
-        lock_proven: whether the archives' signatures vouched for the lock.
         images: by the lock's label.
         outcomes: of every job, in the plan's order.
         artifacts: the merged ones.
@@ -58,8 +56,7 @@ def make_statement(
             artifacts=artifacts,
             inputs=inputs,
             lock_digest=lock_digest(lock),
-            lock_proven=lock_proven,
-            images=_proven_images(plan, images),
+            images=_proven_images(plan, images, outcomes),
             jobs=jobs,
             backend=options.backend,
             report_sha256=report_sha256,
@@ -72,8 +69,12 @@ def make_statement(
     )
 
 
-def _proven_images(plan: Plan, images: Mapping[str, Image]) -> tuple[ProvenImage, ...]:
-    digests = {job.environment: job.environment_digest for job in plan.jobs}
+def _proven_images(
+    plan: Plan, images: Mapping[str, Image], outcomes: Sequence[JobOutcome]
+) -> tuple[ProvenImage, ...]:
+    """Name the images that jobs ran in: none for a job on a system that a person made."""
+    pairs = zip(plan.jobs, outcomes, strict=True)
+    digests = {job.environment: job.environment_digest for job, one in pairs if one.base is None}
     return tuple(
         ProvenImage(
             label=label,

@@ -82,7 +82,6 @@ def _internal(facts: Provenance) -> Json:
     return {
         "backend": facts.backend,
         "jobs": {job.label: _job(job) for job in facts.jobs},
-        "lockProven": facts.lock_proven,
     }
 
 

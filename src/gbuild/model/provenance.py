@@ -48,7 +48,7 @@ class Provenance:
     ``name`` is the descriptor's, ``descriptor`` its file's name, all ``*_sha256`` and digests 64
     lower-case hex, ``started`` and ``finished`` whole seconds since the epoch. ``options`` are
     those of the person that can matter to the artefacts; their names are the long flags without
-    the leading dashes. ``lock_proven`` says that the archives' signatures vouched for the lock.
+    the leading dashes.
     """
 
     name: str
@@ -57,7 +57,6 @@ class Provenance:
     artifacts: tuple[Artifact, ...]
     inputs: Inputs
     lock_digest: str
-    lock_proven: bool
     images: tuple[ProvenImage, ...]
     jobs: tuple[ProvenJob, ...]
     backend: str

@@ -48,7 +48,6 @@ FACTS = Provenance(
         caches=(CacheState(folder="common", digest="3" * 64, path=Path("/home/me/cache")),),
     ),
     lock_digest="4" * 64,
-    lock_proven=True,
     images=(
         ProvenImage(label="bookworm-amd64", environment_digest="5" * 64, sha256="6" * 64, recipe=1),
     ),
