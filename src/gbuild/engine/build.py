@@ -88,7 +88,10 @@ def _check_host(
             descriptor, options, workspace=workspace.root, store=parts.store
         ),
     )
-    for text in preflight.memory_warnings(host, options, jobs):
+    for text in (
+        *preflight.memory_warnings(host, options, jobs),
+        *preflight.backend_warnings(parts.backend, parts.store, options),
+    ):
         parts.sink(Event("warning", text))
 
 

@@ -106,14 +106,32 @@ def backend_problems(backend: Backend, store: Store) -> tuple[Problem, ...]:
     That it missed nothing is noted in the store. What changes later shows when a target does
     not start; :func:`missing` is asked again then.
     """
-    record = store.root / "probed" / f"{backend.name}-{os.getuid()}-{_boot()}"
+    record = _record(backend, store)
     if record.exists():
         return ()
-    found = missing(backend.probe())
+    findings = backend.probe()
+    found = missing(findings)
     if not found:
+        from gbuild.target.capable import REPLACING
+
+        gaps = [
+            f"{one.detail}: {one.mend}" for one in findings if one.what == REPLACING and one.mend
+        ]
         record.parent.mkdir(exist_ok=True)
-        record.touch()
+        record.write_text("".join(f"{gap}\n" for gap in gaps))
     return found
+
+
+def backend_warnings(backend: Backend, store: Store, options: BuildOptions) -> tuple[str, ...]:
+    """Return what builds in memory cannot do by this host's kernel, as the probe found it."""
+    record = _record(backend, store)
+    if options.scratch != "tmpfs" or not record.exists():
+        return ()
+    return tuple(record.read_text().splitlines())
+
+
+def _record(backend: Backend, store: Store) -> Path:
+    return store.root / "probed" / f"{backend.name}-{os.getuid()}-{_boot()}"
 
 
 def missing(findings: Iterable[Finding]) -> tuple[Problem, ...]:

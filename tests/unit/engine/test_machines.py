@@ -18,6 +18,7 @@ from gbuild.model.image import Image
 from gbuild.model.lock import Environment
 from gbuild.model.options import BuildOptions
 from gbuild.target.backend import Backend, Finding, Machine, Prepared, TargetInfo, TargetSpec
+from gbuild.target.capable import REPLACING
 
 
 class FakeMachine(Machine):
@@ -168,3 +169,19 @@ def test_a_host_is_asked_once(backend: FakeBackend, tmp_path: Path) -> None:
     assert not preflight.backend_problems(backend, store)
     backend.broken = (Finding("uidmap", "missing", "newuidmap is gone", "mend"),)
     assert not preflight.backend_problems(backend, store)
+
+
+def test_what_this_kernel_cannot_is_told_at_every_build(
+    backend: FakeBackend, tmp_path: Path
+) -> None:
+    store = Store(tmp_path)
+    backend.broken = (
+        Finding(REPLACING, "limited", "builds that replace directories fail", "--scratch disk"),
+        Finding("memory", "limited", "1 GiB", "another matter"),
+    )
+    assert not preflight.backend_warnings(backend, store, BuildOptions())
+    assert not preflight.backend_problems(backend, store)
+    for _ in range(2):
+        (text,) = preflight.backend_warnings(backend, store, BuildOptions())
+        assert text == "builds that replace directories fail: --scratch disk"
+    assert not preflight.backend_warnings(backend, store, BuildOptions(scratch="disk"))
