@@ -34,6 +34,7 @@ ALL = (
     "start",
     "lxc",
     "oci",
+    "lxd",
     "growth",
     "exec",
     "second_build",

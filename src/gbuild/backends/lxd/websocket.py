@@ -1,7 +1,7 @@
 """The little of RFC 6455 that an exec of LXD needs: one direction of bytes a connection.
 
-pylxd brings ws4py, which masks and parses byte by byte in Python: about 20 MB/s, and a build's
-inputs and outputs pass here.
+pylxd brings ws4py 0.6, which masks what it sends byte by byte in Python: 3 MiB/s on one core where
+:func:`masked` makes 200, and a build's inputs pass here.
 """
 
 from __future__ import annotations
