@@ -23,7 +23,7 @@ from gbuild.target.contained import ContainedMachine, listen
 from gbuild.target.registry import Registry
 
 _SOURCES = str(Path(__file__).parents[2])
-_START = "import sys; sys.path += sys.argv[1:];from gbuild.target.keeper import main; main()"
+_START = "import sys; sys.path += sys.argv[2:];from gbuild.target.keeper import main; main()"
 _NEEDED = ("HOME", "XDG_CACHE_HOME", "GBUILD_STORE", "GBUILD_SUBUID_BASE")
 _REQUEST = 64
 _PATIENCE = 5.0
@@ -59,7 +59,7 @@ def spawn(backend: Keepable, spec: TargetSpec, **more: object) -> None:
         **more,
     }
     process = subprocess.Popen(
-        (sys.executable, "-I", "-c", _START, _SOURCES, _folder_of(type(backend))),
+        (sys.executable, "-I", "-c", _START, spec.name, _SOURCES, _folder_of(type(backend))),
         env={name: environment[name] for name in _NEEDED if name in environment},
         cwd="/",
         stdin=subprocess.PIPE,
@@ -88,7 +88,11 @@ def main() -> None:
     except BaseException:
         _answer(traceback.format_exc())
         raise
-    _answer("")
+    try:
+        _answer("")
+    except BrokenPipeError:  # whoever wanted the target was killed
+        keeper.stop()
+        return
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1):
         os.dup2(null, descriptor)
@@ -116,6 +120,10 @@ class _Keeper:
         poller.register(self._door, select.POLLIN)
         while ended not in {descriptor for descriptor, _ in poller.poll()}:
             self._attend()
+        self.stop()
+
+    def stop(self) -> None:
+        """End the target."""
         self._machine.stop()
 
     def _attend(self) -> None:
