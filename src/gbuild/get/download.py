@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MARGIN = 16 << 20
 """Bytes that stay free on the disk."""
 _PIECE = 1 << 20
+_ROOM = "free some space, or choose another folder with --destination"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -179,7 +180,7 @@ class _One:
             raise HostFailure(
                 f"{self.path} has {answer.total} bytes, but only {there} are free in "
                 f"{self.staging.path.parent}",
-                hint="free some space, or choose another folder with --destination",
+                hint=_ROOM,
             )
 
     def _write(self, pieces: Iterator[bytes], part: Partial, total: int | None) -> None:
@@ -190,10 +191,16 @@ class _One:
             if total is not None and part.size() + len(piece) > total:
                 part.restart()
                 raise Refused(f"gives more than the {total} bytes it said")
-            part.write(piece)
+            self._keep(piece, part)
             self.progress.at(part.size())
         if total is not None and part.size() < total:
             raise Broken(f"ended after {part.size()} of {total} bytes")
+
+    def _keep(self, piece: bytes, part: Partial) -> None:
+        try:
+            part.write(piece)
+        except HostFailure as error:
+            raise HostFailure(error.brief, details=error.details, hint=_ROOM) from error
 
     def _failure(self, reasons: Sequence[str]) -> GbuildError:
         if self.wrong:

@@ -60,7 +60,7 @@ def _check_present(target: Path, files: Mapping[str, str]) -> None:
     """
     odd: list[str] = []
     try:
-        with foreign.opened(target) as folder:
+        with foreign.opened(target.parent) as above, above.enter(target.name) as folder:
             there = dict(_walk(folder, "", odd))
     except foreign.Refused as error:
         raise HostFailure(f"{target} is in the way: {error.brief}") from error

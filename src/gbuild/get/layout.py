@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterable
 
 from gbuild.errors import UsageFailure
@@ -25,7 +24,7 @@ def windows_refusal(path: str) -> str | None:
     return None
 
 
-def check(paths: Iterable[str], *, platform: str = sys.platform) -> None:
+def check(paths: Iterable[str]) -> None:
     """Refuse paths that leave the folder, are too long, or stand in each other's way.
 
     Raises:
@@ -39,8 +38,6 @@ def check(paths: Iterable[str], *, platform: str = sys.platform) -> None:
             raise UsageFailure(f"a signed path leaves its folder: {shown(path)}")
         if any(len(part.encode("utf-8", "surrogateescape")) > _LONGEST for part in parts):
             raise UsageFailure(f"a signed path is too long: {shown(path)}")
-        if platform == "win32" and (reason := windows_refusal(path)):
-            raise UsageFailure(f"{reason}: {shown(path)}")
         files.add(path)
         folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
     if both := files & folders:

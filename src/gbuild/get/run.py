@@ -11,7 +11,7 @@ from gbuild.get import remembered
 from gbuild.get.agreement import Agreement, Wanted, agreement
 from gbuild.get.download import Download
 from gbuild.get.install import install
-from gbuild.get.layout import check
+from gbuild.get.layout import check, windows_refusal
 from gbuild.get.signatures import Tree, tree_of
 from gbuild.get.sources import Source
 from gbuild.host.web import Settings
@@ -82,6 +82,9 @@ def get(order: Order, *, settings: Settings, sink: Sink) -> Result:
     if not found.trusted:
         return Result(state="refused", agreement=found)
     check(found.files)
+    for path in found.files:
+        if reason := windows_refusal(path):
+            sink(Event("warning", f"{path}: {reason}"))
     if order.dry_run:
         return Result(state="dry-run", agreement=found)
     download = Download(sources=order.sources, largest=order.largest, settings=settings, sink=sink)

@@ -138,6 +138,16 @@ def test_other_files_in_the_way_are_left_alone(project: Project) -> None:
     assert project.got() == {"mine": b"mine"}
 
 
+def test_a_link_in_the_place_of_the_release_is_not_taken(project: Project) -> None:
+    """What lies behind it is right today; nobody knows about tomorrow."""
+    project.release()
+    project.get(destination=project.root / "elsewhere")
+    project.destination.mkdir()
+    (project.destination / "1.0").symlink_to(project.root / "elsewhere/1.0")
+    with pytest.raises(HostFailure, match=r"1\.0 is a symbolic link"):
+        project.get()
+
+
 def test_a_staging_folder_that_is_a_link_is_refused(project: Project) -> None:
     project.release()
     project.destination.mkdir()
@@ -168,6 +178,13 @@ def test_a_path_that_leaves_its_folder_is_no_entry(project: Project) -> None:
     result = project.get()
     assert result.state == "refused"
     assert not (project.root / "a").exists()
+
+
+def test_names_that_windows_does_not_have_are_said(project: Project) -> None:
+    project.release(files={"aux.txt": b"1", "plain": b"2"})
+    assert project.get().state == "fetched"
+    (warning,) = [event.text for event in project.told if event.kind == "warning"]
+    assert warning == "aux.txt: 'aux.txt' is no name on Windows"
 
 
 def test_two_packages_may_not_have_one_file_of_different_bytes(project: Project) -> None:

@@ -246,6 +246,7 @@ def test_a_full_disk_leaves_nothing_half_done(project: Project) -> None:
     )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert "No space left on device" in done.stderr
+    assert done.stderr.endswith("choose another folder with --destination\n")
     assert "1.0" not in done.stdout.split("\n")
     assert project.get().state == "fetched"
 

@@ -5,24 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gbuild.cli._getting import size, waiting
 from gbuild.errors import UsageFailure
-from gbuild.formats.gget_state import Damaged, read_state, write_state
+from gbuild.formats.gget_state import Damaged, read_state
 from gbuild.get.layout import check, windows_refusal
-from gbuild.get.remembered import Store, merged, state_folder
+from gbuild.get.remembered import Store, state_folder
 from gbuild.get.sources import source
-from gbuild.model.memory import Memory
-
-DIGESTS = st.text("0123456789abcdef", min_size=64, max_size=64)
-MEMORIES = st.builds(
-    Memory,
-    seen=st.dictionaries(DIGESTS, st.integers(0, 1 << 40), max_size=3),
-    counted=st.dictionaries(st.text(max_size=5), st.frozensets(DIGESTS, max_size=3), max_size=3),
-    newest=st.dictionaries(st.text(max_size=5), st.sampled_from(["1.0", "1.1", "2.0rc1", "x"])),
-)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +27,6 @@ def test_paths_that_are_refused(path: str) -> None:
 )
 def test_names_that_windows_does_not_have(path: str) -> None:
     assert windows_refusal(path)
-    check([path], platform="linux")
-    with pytest.raises(UsageFailure, match="no name on Windows"):
-        check([path], platform="win32")
 
 
 @pytest.mark.parametrize("path", ["console", "a.b", "com", "null", "a b/c"])
@@ -83,27 +69,6 @@ def test_where_memories_lie(tmp_path: Path) -> None:
     for name in ("", "../x", "a/b", ".x"):
         with pytest.raises(UsageFailure):
             Store.of(tmp_path, project=name, tree="a")
-
-
-@given(MEMORIES)
-def test_a_memory_comes_back_as_it_was(memory: Memory) -> None:
-    assert read_state(write_state(memory), path="p") == memory
-
-
-@given(MEMORIES, MEMORIES)
-def test_memories_put_together_forget_nothing(one: Memory, other: Memory) -> None:
-    both = merged(one, other)
-    for memory in (one, other):
-        assert all(both.seen[digest] <= moment for digest, moment in memory.seen.items())
-        assert all(own <= both.counted[release] for release, own in memory.counted.items())
-        assert memory.newest.keys() <= both.newest.keys()
-    assert merged(both, other).seen == both.seen
-
-
-@given(st.binary(max_size=200))
-def test_a_damaged_memory_is_an_error(data: bytes) -> None:
-    with pytest.raises(Damaged):
-        read_state(data, path="p")
 
 
 @pytest.mark.parametrize(

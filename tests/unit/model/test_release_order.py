@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gbuild.model.release_order import is_older, line, order
+from gbuild.model.release_order import is_older, line
 
 
 @pytest.mark.parametrize(
@@ -55,22 +53,3 @@ def test_names_that_tell_no_order(one: str, other: str) -> None:
 )
 def test_the_line_of_a_package_has_no_version(name: str, expected: str) -> None:
     assert line(name) == expected
-
-
-NUMBERS = st.lists(st.integers(0, 99), min_size=1, max_size=4)
-
-
-@given(NUMBERS, NUMBERS)
-def test_numbers_decide_as_tuples_do(one: list[int], other: list[int]) -> None:
-    a, b = (".".join(map(str, each)) for each in (one, other))
-    width = max(len(one), len(other))
-    filled = [tuple(each + [0] * (width - len(each))) for each in (one, other)]
-    assert is_older(a, b) == (filled[0] < filled[1])
-
-
-@given(st.text(max_size=40), st.text(max_size=40))
-def test_any_text_has_an_answer(one: str, other: str) -> None:
-    assert is_older(one, other) in (True, False, None)
-    if is_older(one, other):
-        assert is_older(other, one) is False
-    assert order(one) == order(one)
