@@ -157,7 +157,11 @@ class Search:
         clean = _clean(tests)
         explanations = self._explanations(tests, clean)
         if not explanations:
-            return self._splitting_together(tests) or self._smaller_failure(tests)
+            return (
+                self._splitting_together(tests)
+                or self._alone(tests, frozenset(self._names) - clean)
+                or self._smaller_failure(tests)
+            )
         if len(explanations) == 1:
             return self._confirming(explanations[0], tests)
         return _splitting(explanations, frozenset(self._names) - clean)
@@ -198,6 +202,13 @@ class Search:
         wanted = (found[0], *needed, frozenset(self._names) - found[0])
         known = {varied for varied, broke in tests if broke}
         return next((t for t in wanted if t not in known and not _within(t, passing)), None)
+
+    def _alone(
+        self, tests: Sequence[tuple[Variations, bool]], names: Variations
+    ) -> Variations | None:
+        """Return one variation that was not yet varied alone: there are many causes."""
+        tried = {varied for varied, _ in tests}
+        return next((t for n in self._in_order(names) if (t := frozenset({n})) not in tried), None)
 
     def _confirming(
         self, causes: Variations, tests: Sequence[tuple[Variations, bool]]

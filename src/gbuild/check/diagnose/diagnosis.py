@@ -56,13 +56,19 @@ def diagnose(name: str, a: bytes, b: bytes, *, known: Sequence[Known] = ()) -> D
             traces = found.setdefault(named[0].name, [])
             if (*named, difference.where) not in traces[-2:]:
                 traces.append((*named, difference.where))
-        elif not isinstance(difference, Change) or difference.text:
-            text_unknown = True  # bytes beside a cause that is known as a rule follow it
+        elif not _may_follow(difference):
+            text_unknown = True
     roots = {key: value for key, value in found.items() if not value[0][0].follows}
+    ordered = sorted(found.values(), key=lambda each: each[0][0].follows)
     return Diagnosis(
-        traces=tuple(trace for each in found.values() for trace in _traces(each)) if roots else (),
+        traces=tuple(trace for each in ordered for trace in _traces(each)) if roots else (),
         unknown=text_unknown or not roots,
     )
+
+
+def _may_follow(difference: Difference) -> bool:
+    """Say whether a difference without a cause may be the consequence of one that has."""
+    return isinstance(difference, Change) and (difference.program or not difference.text)
 
 
 def _explained(difference: Difference, known: Sequence[Known]) -> tuple[Cause, str] | None:

@@ -26,7 +26,8 @@ class Change:
 
     ``left`` and ``right`` are the neighbourhood in the first file, ``left_b`` and ``right_b`` in
     the second; ``text`` says that all of it is text, ``offset`` where it starts in the first
-    file, or -1.
+    file, or -1. ``program`` says that it is in a section of a program that is code, or follows
+    from others: offsets, symbols, debugging information.
     """
 
     where: str
@@ -37,6 +38,7 @@ class Change:
     left_b: bytes = b""
     right_b: bytes = b""
     text: bool = True
+    program: bool = False
     offset: int = -1
 
     def words(self, characters: bytes) -> tuple[str, str]:

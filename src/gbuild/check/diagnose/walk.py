@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 from itertools import accumulate, zip_longest
 
@@ -20,6 +21,9 @@ _LINES = 60_000
 _CONTEXT = 96
 _TOKEN = re.compile(rb"[A-Za-z0-9]+|[^A-Za-z0-9]")
 _STRING = re.compile(rb"([\x09\x20-\x7e]{4,})")
+_DATA = (".rodata", ".data", ".comment", ".interp", ".note.package")
+"""Sections of a program whose bytes somebody wrote."""
+
 _NEAR = 4
 """Bytes that may lie between two changed bytes of one change."""
 
@@ -63,7 +67,11 @@ def _of_containers(where: str, a: Container, b: Container, depth: int) -> Iterat
             continue
         same = same and one == two
         yield from _fields(place, a.kind, one.fields, two.fields)
-        yield from _of_files(place, one.data, two.data, depth + 1)
+        for difference in _of_files(place, one.data, two.data, depth + 1):
+            if a.kind == "elf" and isinstance(difference, Change):
+                yield replace(difference, program=not name.startswith(_DATA))
+            else:
+                yield difference
     if same:
         yield Field(where=where, kind=a.kind, name="packing", a="", b="")
 

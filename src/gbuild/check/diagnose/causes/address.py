@@ -20,7 +20,7 @@ def _explains(difference: Difference) -> str | None:
             forms = (_TEXT,) if not one.startswith("0x") else (_TEXT, _PREFIXED)
             if len(one) == len(two) and any(f.match(one) and f.match(two) for f in forms):
                 return versus(one, two)
-        case Change(text=False, offset=offset) as change if offset >= 0:
+        case Change(text=False, program=False, offset=offset) as change if offset >= 0:
             return _in_bytes(change)
         case _:
             pass

@@ -21,7 +21,7 @@ def _explains(difference: Difference) -> str | None:
             return f"{kind} header {versus(a, b)}"
         case Change(text=True) as change:
             return _in_text(change)
-        case Change(text=False, offset=offset) as change if offset >= 0:
+        case Change(text=False, program=False, offset=offset) as change if offset >= 0:
             return _in_bytes(change)
         case _:
             pass

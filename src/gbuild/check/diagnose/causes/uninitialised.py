@@ -14,7 +14,7 @@ _ZEROS = 6
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Change(a=a, b=b, offset=offset) if offset >= 0 and len(a) == len(b):
+        case Change(a=a, b=b, program=False, offset=offset) if offset >= 0 and len(a) == len(b):
             for one, two in ((a, b), (b, a)):
                 filler = set(one)
                 if filler <= _PATTERNS and len(one) > 1 and len(set(two)) >= 1:
