@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
 from gbuild.backends.lxc import LxcBackend
+from gbuild.errors import BackendFailure
 from gbuild.host import cgroup
 from gbuild.host.process import run
 from gbuild.host.store import Store
 from gbuild.model.image import Image
-from gbuild.target.backend import TargetSpec
+from gbuild.target.backend import Backend, TargetSpec
+from gbuild.target.contained import ContainedMachine
 from gbuild.target.contract import BackendContract
+from gbuild.target.contract.base import Start
 
 _HELD = frozenset[str]().union(*(place.controllers for place in cgroup.places()))
 _WHY = "nobody gave this person control groups"
@@ -34,6 +41,23 @@ class TestLxc(BackendContract):
         if str(changes.get("name")).startswith("killed"):
             changes["network"] = True
         return super().spec(image, **changes)
+
+    def test_a_container_that_dies_in_mid_build_is_told(
+        self, start: Start, backend: Backend
+    ) -> None:
+        machine = start(name="dying", network=True)
+        assert isinstance(machine, ContainedMachine)
+        ending = threading.Timer(0.5, os.kill, (machine._inside, signal.SIGKILL))
+        ending.start()
+        with (
+            self.target(machine) as target,
+            pytest.raises(BackendFailure, match="lost the connection"),
+        ):
+            target.run(["sleep", "60"], user="builder", timeout=50)
+        ending.join()
+        machine.stop()
+        assert not machine.alive()
+        assert self.leftovers("dying", backend.store) == set()
 
     def leftovers(self, name: str, store: Store) -> set[str]:
         networks = {

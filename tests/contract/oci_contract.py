@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -11,9 +12,11 @@ from typing import ClassVar
 import pytest
 
 from gbuild.backends.oci import OciBackend
+from gbuild.errors import BackendFailure
 from gbuild.host.store import Store
 from gbuild.model.event import discard
 from gbuild.target.contract import BackendContract
+from gbuild.target.contract.base import Start
 
 _DELEGATED = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 _WHY = "an ordinary user has no control groups of version 1"
@@ -43,6 +46,24 @@ class TestOci(BackendContract):
         backend.prune()
         assert not run.exists()
         assert _processes(str(run)) == []
+
+    def test_a_container_that_is_removed_in_mid_build_is_told(
+        self, start: Start, backend: OciBackend
+    ) -> None:
+        machine = start(name="dying")
+        (entry,) = [one for one in backend.registry.entries() if one.name == "dying"]
+        words = ("rm", "--force", "--time=0", *entry.held["containers"])
+        ending = threading.Timer(0.5, backend.engine.ask, words)
+        ending.start()
+        with (
+            self.target(machine) as target,
+            pytest.raises(BackendFailure, match="lost the connection"),
+        ):
+            target.run(["sleep", "60"], user="builder", timeout=50)
+        ending.join()
+        machine.stop()
+        assert not machine.alive()
+        self._assert_gone("dying", backend, "removed")
 
 
 def _processes(word: str) -> list[str]:
