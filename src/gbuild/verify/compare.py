@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gbuild.model.verdict import Claim, Comparison, Difference
 
@@ -11,6 +11,12 @@ SHOWN = 20
 """So many differences are kept; of the rest only the number."""
 
 _ABSENT = "(absent)"
+
+Said = Sequence[tuple[str, Mapping[str, str]]]
+"""Signers, and what each of them says: a value for every thing."""
+
+_Found = tuple[str, str, Said]
+"""A thing that differs: how it is shown, its own name, and who says what of it."""
 
 
 def compare_inputs(claims: Sequence[Claim]) -> Comparison:
@@ -21,24 +27,22 @@ def compare_inputs(claims: Sequence[Claim]) -> Comparison:
 def compare_packages(claims: Sequence[Claim]) -> Comparison:
     """Compare the packages of every environment that more than one document names."""
     said = [claim for claim in claims if claim.packages]
-    found: list[Difference] = []
+    found: list[_Found] = []
     for environment in sorted({each for claim in said for each in claim.packages}):
         own = [(c.signer, c.packages[environment]) for c in said if environment in c.packages]
         found += _environment(environment, own)
-    return Comparison(compared=len(said), number=len(found), differ=tuple(found[:SHOWN]))
+    return _comparison(len(said), found)
 
 
-def _environment(environment: str, texts: Sequence[tuple[str, str]]) -> Iterable[Difference]:
+def _environment(environment: str, texts: Sequence[tuple[str, str]]) -> Iterator[_Found]:
     """Parse only the lines that are not everybody's: most sets have hundreds in common."""
     if len({text for _, text in texts}) < 2:
-        return ()
+        return
     lines = [(signer, frozenset(text.split("\n"))) for signer, text in texts]
     common = frozenset.intersection(*(each for _, each in lines))
-    own = [(signer, _packages(each - common)) for signer, each in lines]
-    return (
-        Difference(what=f"{environment}: {each.what}", values=each.values)
-        for each in _differences(own)
-    )
+    said = [(signer, _packages(each - common)) for signer, each in lines]
+    for what in _differing(said):
+        yield f"{environment}: {what}", what, said
 
 
 def _packages(lines: Iterable[str]) -> Mapping[str, str]:
@@ -53,19 +57,26 @@ def _packages(lines: Iterable[str]) -> Mapping[str, str]:
     return found
 
 
-def _compare(said: Sequence[tuple[str, Mapping[str, str]]]) -> Comparison:
-    found = _differences(said)
-    return Comparison(compared=len(said), number=len(found), differ=tuple(found[:SHOWN]))
+def _compare(said: Said) -> Comparison:
+    return _comparison(len(said), [(what, what, said) for what in _differing(said)])
 
 
-def _differences(said: Sequence[tuple[str, Mapping[str, str]]]) -> list[Difference]:
+def _comparison(compared: int, found: Sequence[_Found]) -> Comparison:
+    """Tell the first differences in full, and of all together how many there are."""
+    shown = tuple(_difference(*each) for each in found[:SHOWN])
+    return Comparison(compared=compared, number=len(found), differ=shown)
+
+
+def _differing(said: Said) -> list[str]:
     """Return everything for which not all have one value, in order."""
-    found = []
-    for what in sorted({each for _, own in said for each in own}):
-        values: dict[str, list[str]] = defaultdict(list)
-        for signer, own in said:
-            values[own.get(what, _ABSENT)].append(signer)
-        if len(values) > 1:
-            ordered = {value: tuple(sorted(values[value])) for value in sorted(values)}
-            found.append(Difference(what=what, values=ordered))
-    return found
+    maps = [own for _, own in said]
+    every = {what for own in maps for what in own}
+    return sorted(w for w in every if len({own.get(w, _ABSENT) for own in maps}) > 1)
+
+
+def _difference(label: str, what: str, said: Said) -> Difference:
+    values: dict[str, list[str]] = defaultdict(list)
+    for signer, own in said:
+        values[own.get(what, _ABSENT)].append(signer)
+    ordered = {value: tuple(sorted(values[value])) for value in sorted(values)}
+    return Difference(what=label, values=ordered)
