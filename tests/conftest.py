@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 
 _HERE = Path(__file__).parent
-_FOLDERS = ("unit", "property", "contract", "integration", "e2e")
+_FOLDERS = ("unit", "property", "fuzz", "contract", "integration", "e2e")
 _LEAKING_PREFIXES = ("GBUILD_", "GIT_", "XDG_")
 _LEAKING_NAMES = ("GNUPGHOME", "SOURCE_DATE_EPOCH", "NO_COLOR", "TZ", "LC_ALL", "LANGUAGE")
 _FOR_TESTS = "GBUILD_TEST_"

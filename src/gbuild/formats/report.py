@@ -233,5 +233,5 @@ def _extra(values: dict[str, Node]) -> dict[str, str]:
     return {
         key: node.value
         for key, node in values.items()
-        if key not in _KNOWN and isinstance(node, Text)
+        if key not in _KNOWN and isinstance(node, Text) and not node.is_null
     }
