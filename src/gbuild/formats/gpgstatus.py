@@ -246,7 +246,7 @@ def _known(
     user_id = _unescape_status(" ".join(named[1:]))
     if valid is None or len(valid) < _VALIDSIG_FIELDS:
         unsure = status if status is Status.BAD else Status.UNREADABLE
-        return Signature(status=unsure, key_id=named[0], user_id=user_id)
+        return Signature(status=unsure, key_id=named[0] if named else None, user_id=user_id)
     own, primary = valid[0], valid[_VALIDSIG_FIELDS - 1]
     digest = _DIGESTS.get(valid[7], valid[7])
     involved = [keys[each] for each in (own, primary) if each in keys]
