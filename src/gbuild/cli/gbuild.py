@@ -200,7 +200,7 @@ def _answer(outcome: BuildOutcome) -> dict[str, object]:
                 "log": str(job.log),
                 "seconds": round(job.seconds, 3),
                 "reused": job.reused,
-                "image": job.image,
+                "image": job.image or None,
                 "facts": dict(job.facts),
             }
             for job in outcome.jobs

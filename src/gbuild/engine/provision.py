@@ -51,6 +51,7 @@ _APT = (
     *("-o", "Dir::Etc::SourceParts=/dev/null"),
     *("-o", f"Dir::State::Lists={_FOLDER}/lists"),
     *("-o", "APT::Sandbox::User=root"),
+    *("-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache="),
     *("-o", "Dpkg::Options::=--force-confold"),
     *("-o", "Dpkg::Options::=--force-confdef"),
 )

@@ -113,7 +113,7 @@ class _Attempt:
             artifacts=artifacts_of(self.staging / "out"),
             log=self.log_path,
             seconds=time.monotonic() - started,
-            image=self.image.sha256,
+            image=self.image.sha256 if self.base is None else "",
             caches=self.caches,
             facts=facts,
             base=self.base,

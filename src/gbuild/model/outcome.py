@@ -21,9 +21,9 @@ class JobOutcome:
     """A finished job: what it made, and facts about how (backend, limits, scratch, network).
 
     ``out`` is its folder of artefacts, ``caches`` maps a cache folder's name to what the
-    target left in it, ``image`` the sha256 of the image that it ran in. ``reused`` is set when
-    an earlier run of the same plan had finished it. ``base`` is the base manifest of a system that
-    a person made; None when the system was the image's.
+    target left in it, ``image`` the sha256 of the image that it ran in. ``reused`` is set when an
+    earlier run of the same plan had finished it. ``base`` is the base manifest of a system that a
+    person made, and ``image`` then empty; None when the system was the image's.
     """
 
     label: str

@@ -59,6 +59,7 @@ def test_locked_packages_are_put_on_the_machine_and_drift_is_refused_unless_acce
     assert (outcome.out / "said").read_text() == "gbuild-one 2.0-1\ngbuild-two 1:3.1\ngitian\n"
     assert outcome.facts["drift"].endswith("beyond the lock")
     assert outcome.base is not None
+    assert outcome.image == ""
     lines = outcome.base.splitlines()
     assert f"{locked[1].sha256}  gbuild-two_1%3a3.1_all.deb" in lines
     assert f"{locked[0].sha256}  gbuild-one_2.0-1_all.deb" in lines
