@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gbuild.errors import UsageFailure
-from gbuild.host.files import write_atomically
 from gbuild.host.store import Store
 from gbuild.target.backend import TargetInfo
 
@@ -98,11 +97,16 @@ class Registry:
         self._alive = alive
 
     def add(self, entry: Entry) -> None:
-        """Write an entry down."""
+        """Write an entry down; a reader sees the old one or the new, never a part.
+
+        It need not outlive this boot, so nobody waits for the disk.
+        """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder.chmod(0o700)
-        data = json.dumps(asdict(entry), sort_keys=True).encode()
-        write_atomically(self.folder / f"{entry.id}.json", data, mode=0o600)
+        half = self.folder / f".{entry.id}.json.{secrets.token_hex(4)}"
+        half.touch(mode=0o600)
+        half.write_text(json.dumps(asdict(entry), sort_keys=True))
+        half.replace(self.folder / f"{entry.id}.json")
 
     def remove(self, identity: str) -> None:
         """Forget an entry and the files kept beside it; the entry itself goes last."""
