@@ -127,6 +127,36 @@ def download(
     """
     places = _places(environment.archives, os_environment, repositories)
     wanted = [_wanted(package, places) for package in environment.packages]
+    _fetch(environment, wanted, store, sink, os_environment, offline=offline)
+
+
+def download_boot(
+    environment: Environment,
+    *,
+    store: Store,
+    sink: Sink,
+    os_environment: Mapping[str, str],
+    offline: bool = False,
+) -> None:
+    """Bring what an environment's virtual machine boots from into the store.
+
+    Raises:
+        Unavailable: names every package that can be had nowhere.
+    """
+    places = _places(environment.archives, os_environment, ())
+    wanted = [_wanted(package, places) for package in environment.boot]
+    _fetch(environment, wanted, store, sink, os_environment, offline=offline)
+
+
+def _fetch(
+    environment: Environment,
+    wanted: Sequence[Wanted],
+    store: Store,
+    sink: Sink,
+    os_environment: Mapping[str, str],
+    *,
+    offline: bool,
+) -> None:
     try:
         fetch_all(
             store,
