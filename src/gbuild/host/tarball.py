@@ -13,7 +13,22 @@ from gbuild.host.foreign import Refused
 
 MAX_UNPACKED = 1 << 30
 MAX_MEMBERS = 200_000
+MAX_MEMBER = 64 << 20
 _LONGEST = 4096
+_LONGEST_PART = 255
+_LARGEST_HEADER = 1 << 16
+_HEADERS = frozenset({b"L", b"K", b"x", b"g", b"X"})
+"""Members that hold names and other facts of the next one; they are read into memory at once."""
+_DAMAGED = (
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+    UnicodeError,
+    RecursionError,  # a chain of headers, one within the other
+    ValueError,
+    OverflowError,
+)
 
 
 def unpack(data: bytes, dest: Path, *, what: str) -> None:
@@ -34,7 +49,7 @@ def unpack(data: bytes, dest: Path, *, what: str) -> None:
     try:
         with gzip.open(io.BytesIO(data)) as stream:
             _write(_Bounded(stream, what), dest, what)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, UnicodeError) as error:
+    except _DAMAGED as error:
         raise Refused(f"{what} is no tar.gz file that can be read: {error}") from error
 
 
@@ -57,12 +72,25 @@ class _Bounded(io.RawIOBase):
         return data
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose headers are of a sensible size."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADERS and self.size > _LARGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        return super()._proc_member(archive)  # type: ignore[misc,no-any-return] # in no stub
+
+
 def _write(stream: _Bounded, dest: Path, what: str) -> None:
-    with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="strict") as archive:
+    with tarfile.open(
+        fileobj=stream, mode="r|", encoding="utf-8", errors="strict", tarinfo=_Member
+    ) as archive:
         for number, member in enumerate(archive):
             if number >= MAX_MEMBERS:
                 raise Refused(f"{what} holds more than {MAX_MEMBERS} names")
             if member.isreg() and not member.issparse():
+                if member.size > MAX_MEMBER:
+                    raise Refused(f"{what} holds a file of {member.size} bytes")
                 content = archive.extractfile(member)
                 path = dest.joinpath(*_parts(member.name, what))
                 _put(path, b"" if content is None else content.read(), what)
@@ -72,7 +100,8 @@ def _parts(name: str, what: str) -> Iterator[str]:
     if len(name) > _LONGEST or not name.isprintable() or "\\" in name:
         raise Refused(f"{what} holds a name that is not taken: {name[:80]!a}")
     for part in name.removeprefix("./").split("/"):
-        if part in {"", ".", ".."} or part.lower() == ".git":
+        odd = part in {"", ".", ".."} or part.lower() == ".git"
+        if odd or len(part.encode()) > _LONGEST_PART:
             raise Refused(f"{what} holds a name that is not taken: {name[:80]!a}")
         yield part
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -340,12 +341,26 @@ def test_an_archive_that_unpacks_without_end(
         project.get(signatures=str(file))
 
 
-@pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", "1.0/a\nb", "1.0/.git/config", "a\\b"])
+@pytest.mark.parametrize(
+    "name", ["../x", "/x", "a/../../x", "1.0/a\nb", "1.0/.git/config", "a\\b", "y" * 256]
+)
 def test_an_archive_with_an_odd_name(project: Project, name: str) -> None:
     file = project.root / "odd.tar.gz"
     with tarfile.open(file, "w:gz") as archive:
         _member(archive, name, b"x")
     with pytest.raises(Refused, match="a name that is not taken"):
+        project.get(signatures=str(file))
+
+
+@pytest.mark.parametrize(("number", "length"), [(3000, 10), (1, 2 << 20)])
+def test_an_archive_with_endless_headers(project: Project, number: int, length: int) -> None:
+    """Each would be read into memory, or into the one before it."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, length
+    header = info.tobuf(tarfile.GNU_FORMAT) + b"n" * length + b"\0" * (-length % 512)
+    file = project.root / "headers.tar.gz"
+    file.write_bytes(gzip.compress(header * number, 1))
+    with pytest.raises(Refused, match="that can be read"):
         project.get(signatures=str(file))
 
 
