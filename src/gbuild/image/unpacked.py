@@ -11,6 +11,7 @@ Readers hold a shared lock as long as a target may use the tree, prune an exclus
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -23,7 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gbuild.errors import BackendFailure, GbuildError, WrongHash
+from gbuild.errors import BackendFailure, GbuildError, HostFailure, WrongHash
 from gbuild.host.files import write_atomically
 from gbuild.host.idmap import IdMap
 from gbuild.host.process import Completed, run
@@ -183,6 +184,11 @@ def remove_tree(folder: Path, name: str, *, idmap: IdMap) -> None:
 def _done(completed: Completed, what: str) -> bytes:
     if completed.returncode != 0:
         words = completed.stderr or b""
+        if os.strerror(errno.ENOSPC).encode() in words:
+            raise HostFailure(
+                f"{what}: no space is left on the disk",
+                hint="free some space, or use another folder with --store",
+            )
         raise BackendFailure(what, details=tuple(words.decode(errors="replace").splitlines()[-20:]))
     return completed.stdout
 
