@@ -28,7 +28,7 @@ _WHY = "nobody gave this person control groups"
 
 class TestLxc(BackendContract):
     kind = LxcBackend
-    files = 5_000  # trees go the same way as on userns
+    files = 2_000  # trees go the same way as on userns
     cannot: ClassVar[Mapping[str, str]] = {
         what: _WHY
         for what, controller in (("memory", "memory"), ("processes", "pids"))
