@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gbuild.model.verdict import ReleaseVerdict
     from gbuild.verify.checker import Witness
     from gbuild.verify.keys import KeySource
+    from gbuild.verify.places import Place
     from gbuild.verify.release import Checker
 
 _MOST = 20_000
@@ -129,8 +131,9 @@ def _has_any(root: Path, question: Question) -> bool:
 
 
 def _verdicts(root: Path, question: Question, checker: Checker) -> Iterator[ReleaseVerdict]:
-    from gbuild.verify.judge import judge
-    from gbuild.verify.release import groups, verify_release
+    from gbuild.host.side_by_side import results
+    from gbuild.verify.places import places
+    from gbuild.verify.release import verify_release
 
     policy, compare_to = question.policy, question.compare_to
     moment = int(time.time()) if question.at is None else question.at
@@ -145,19 +148,32 @@ def _verdicts(root: Path, question: Question, checker: Checker) -> Iterator[Rele
             at=moment,
         )
         return
-    found = groups(
-        root, checker=checker, wanted=lambda at: question.wants(at.release), name=question.name
-    )
-    for each in found:
-        if each.claims or question.name is None:
-            yield judge(
+    chosen = [place for place in places(root) if question.wants(place.release)]
+    for verdicts in results(chosen, lambda some: _of_places(root, some, question, checker, moment)):
+        yield from verdicts
+
+
+def _of_places(
+    root: Path, chosen: Sequence[Place], question: Question, checker: Checker, moment: int
+) -> Iterator[list[ReleaseVerdict]]:
+    """Judge all packages of each place."""
+    from gbuild.verify.judge import judge
+    from gbuild.verify.release import checked
+
+    found = checked(root, chosen, checker, question.name)
+    for _, groups in groupby(found, key=lambda each: each.place):
+        yield [
+            judge(
                 each.release,
                 each.name,
                 each.claims,
-                policy=policy,
-                compare_to=compare_to,
+                policy=question.policy,
+                compare_to=question.compare_to,
                 at=moment,
             )
+            for each in groups
+            if each.claims or question.name is None
+        ]
 
 
 def _key_source(session: Session, root: Path, question: Question) -> KeySource:

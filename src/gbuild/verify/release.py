@@ -18,7 +18,7 @@ from gbuild.verify.keys import KeySource
 from gbuild.verify.places import Place, of_release, places
 from gbuild.verify.read import read_place
 
-__all__ = ["Checker", "Group", "fill", "groups", "verify_release"]
+__all__ = ["Checker", "Group", "checked", "fill", "groups", "verify_release"]
 
 _AHEAD = 300
 """So many entries are read ahead of the one that is waited for: three full batches."""
@@ -63,7 +63,7 @@ def groups(
         Refused: the tree cannot be read.
     """
     chosen = [place for place in places(root) if wanted is None or wanted(place)]
-    return _checked(root, chosen, checker, name)
+    return checked(root, chosen, checker, name)
 
 
 def verify_release(
@@ -86,14 +86,17 @@ def verify_release(
         raise Refused(f"there is no release {release} in {root}")
     return tuple(
         judge(group.release, group.name, group.claims, policy=policy, compare_to=compare_to, at=at)
-        for group in _checked(root, found, checker, name)
+        for group in checked(root, found, checker, name)
     )
 
 
-def _checked(
+def checked(
     root: Path, chosen: Iterable[Place], checker: Checker, name: str | None
 ) -> Iterator[Group]:
-    """Read ahead so that gpg always has work, and yield what is done in order."""
+    """Read ahead so that gpg always has work, and yield what is done in order.
+
+    There is at least one group for each of the chosen places.
+    """
     waiting: deque[tuple[Place, list[Draft | Claim]]] = deque()
     ahead = 0
     with checker.batches() as queue:

@@ -159,7 +159,8 @@ class Session:
     def _takes(self, size: int) -> bool:
         """Say whether the server takes so many bytes, or will never take any."""
         channel = self._channel
-        return channel.closed or channel.eof_sent or channel.out_window_size >= size
+        over = channel.closed or channel.eof_sent
+        return bool(over) or channel.out_window_size >= size
 
     def _grow(self, size: int) -> None:
         """Note that the server takes ``size`` bytes more; called by the thread that reads."""
