@@ -19,14 +19,14 @@ from .conftest import build_hello
 if TYPE_CHECKING:
     from tests.conftest import Common
 
-    from .conftest import Commands, Result
+    from .conftest import Commands, Project, Result
 
 
 def test_twice_the_same_bytes_and_the_same_report(
-    commands: Commands, hello: Path, built_hello: Result
+    project: Project, locked_hello: Path, built_hello: Result
 ) -> None:
     time.sleep(max(0.0, built_hello.ended + 2 - time.time()))
-    assert build_hello(commands, hello, hello) == built_hello
+    assert build_hello(project.commands, locked_hello, project.root) == built_hello
     assert set(built_hello.out) == {"hello", "hello-2.10-linux-amd64.tar.gz"}
     assert len(built_hello.images) == 1
 
