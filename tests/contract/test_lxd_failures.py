@@ -17,6 +17,7 @@ from gbuild.host.store import Store
 from gbuild.model.event import Event
 from gbuild.model.image import Image
 from gbuild.target.backend import Limits, TargetSpec
+from gbuild.target.registry import Entry, Registry
 from gbuild.target.shell import Target
 
 from . import lxd_server
@@ -142,6 +143,24 @@ def test_prune_removes_what_has_our_label_and_nothing_else(
     assert set(removed) == {"instance left", "base half", "base useless"}
     assert before - set(server.instances()) == {"left", "half", "useless"}
     server.lxc("delete", "other", "plain")
+
+
+def test_a_target_is_not_detached_before_it_is_whole(
+    make: Make, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or one whose maker was killed would be taken for a target that somebody keeps."""
+    noted: list[bool] = []
+    add = Registry.add
+
+    def note(registry: Registry, entry: Entry) -> None:
+        noted.append(entry.detached)
+        add(registry, entry)
+
+    monkeypatch.setattr(Registry, "add", note)
+    backend = make()
+    backend.detach(_spec(image, name="kept"))
+    backend.attach("kept").stop()
+    assert noted == [False, True]
 
 
 def test_a_full_pool_is_told(make: Make, server: Server, image: Image) -> None:

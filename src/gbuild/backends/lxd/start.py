@@ -46,7 +46,7 @@ class Starter:
         check = _check(source, first=first)
         name = instance.instance_name(spec.name)
         guest = _guest(spec, shape)
-        entry = self._entry(spec, name, guest, shape, detached=detached)
+        entry = self._entry(spec, name, guest, shape)
         with ExitStack() as undo:
             self.registry.add(entry)
             undo.callback(self.registry.remove, entry.id)
@@ -58,9 +58,8 @@ class Starter:
             lifeline, read = self._complete(name, guest, image, detached=detached, check=check)
             if not spec.network and read.interfaces != {"lo"}:
                 raise BackendFailure(f"{spec.name} was given a network that nobody asked for")
-            entry = replace(
-                entry, facts={**entry.facts, **self._read(spec, name, image, check, read)}
-            )
+            facts = {**entry.facts, **self._read(spec, name, image, check, read)}
+            entry = replace(entry, facts=facts, detached=detached)
             self.registry.add(entry)
             undo.pop_all()
             machine = LxdMachine(
@@ -134,9 +133,8 @@ class Starter:
             return None, read
         return program, read
 
-    def _entry(
-        self, spec: TargetSpec, name: str, guest: Guest, shape: instance.Shape, *, detached: bool
-    ) -> Entry:
+    def _entry(self, spec: TargetSpec, name: str, guest: Guest, shape: instance.Shape) -> Entry:
+        """Return the entry of a target that is being made: until it is whole it is ours alone."""
         options = [f"{key}={value}" for key, value in sorted(self.options.items())]
         return Entry(
             id=new_id(target_name(spec.name, where="the target's name")),
@@ -144,7 +142,7 @@ class Starter:
             pid=os.getpid(),
             born=born(os.getpid()),
             started=time.time(),
-            detached=detached,
+            detached=False,
             user=spec.user,
             host_key=guest.host.public,
             client_key=guest.client.private,
