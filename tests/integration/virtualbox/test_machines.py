@@ -37,7 +37,7 @@ def spec(image: Image, name: str = "box", **changes: object) -> TargetSpec:
 
 def out(machine: Machine, script: str, *, user: str = "debian") -> str:
     with Target(machine) as target:
-        return target.run(["bash", "-c", script], user=user, timeout=60).stdout.decode().strip()
+        return target.run(["bash", "-c", script], user=user, timeout=120).stdout.decode().strip()
 
 
 def test_a_machine_is_reset_used_and_given_back(
@@ -83,7 +83,7 @@ def test_a_network_leads_out_but_not_to_this_hosts_loopback_until_it_is_cut(
         seen: list[bytes] = []
         threading.Thread(target=_greet, args=(server, seen), daemon=True).start()
         port = server.getsockname()[1]
-        knock = f"timeout 5 bash -c 'exec 3<>/dev/tcp/10.0.2.2/{port} && head -c5 <&3'"
+        knock = f"timeout 60 bash -c 'exec 3<>/dev/tcp/10.0.2.2/{port} && head -c5 <&3'"
         assert machine.facts["network"] == "nat"
         assert out(machine, knock, user="root") == "hello"  # or the test would prove nothing
         seen.clear()
@@ -176,6 +176,8 @@ def test_a_key_that_the_machine_refuses(person: Person, tmp_path: Path, image: I
         _backend(person, tmp_path, key=str(key)).start(spec(image))
     assert f"{key}.pub" in str(caught.value.hint)
     assert person.state(_NAME) == "poweroff"
+    key = tmp_path / "open"
+    key.write_bytes(person.key.read_bytes())
     key.chmod(0o644)
     with pytest.raises(BackendFailure, match="ssh refuses the key") as caught:
         _backend(person, tmp_path, key=str(key)).start(spec(image))

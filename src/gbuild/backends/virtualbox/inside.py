@@ -37,7 +37,7 @@ set -e
 id -u -- "$3" 2>/dev/null || echo unknown
 cat /etc/resolv.conf
 late=$(($1 - $(date +%s)))
-if [ $late -gt 5 ] || [ $late -lt -5 ]; then date -u -s @"$1" >/dev/null; fi
+if [ $late -gt 300 ] || [ $late -lt -300 ]; then date -u -s @"$1" >/dev/null; fi
 hostname -- "$2"
 mkdir -p -m 0700 /run/gbuild
 chmod 0755 /run/gbuild
