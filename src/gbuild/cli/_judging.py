@@ -109,7 +109,7 @@ def _tree(session: Session, root: Path, question: Question) -> Iterator[ReleaseV
     from gbuild.model.event import Event
     from gbuild.verify.release import Checker, fill
 
-    if not _has_any(root, question):
+    if not (chosen := _chosen(root, question)):
         return
     source = _key_source(session, root, question)
     with Keyring(at=question.at) as keyring:
@@ -117,38 +117,26 @@ def _tree(session: Session, root: Path, question: Question) -> Iterator[ReleaseV
             session.sink(Event("warning", problem))
         checker = Checker.of(keyring, source, witness=question.witness)
         session.sink(Event("info", _about_keys(source, checker)))
-        yield from _verdicts(root, question, checker)
+        yield from _verdicts(root, chosen, question, checker)
 
 
-def _has_any(root: Path, question: Question) -> bool:
-    if not root.is_dir():
-        return False
+def _chosen(root: Path, question: Question) -> Sequence[Place]:
+    """Return where the releases lie that are asked for."""
     from gbuild.verify.places import of_release, places
 
+    if not root.is_dir():
+        return ()
     if question.release is None or question.whole:
-        return any(question.wants(place.release) for place in places(root))
-    return bool(of_release(root, question.release))
+        return [place for place in places(root) if question.wants(place.release)]
+    return of_release(root, question.release)
 
 
-def _verdicts(root: Path, question: Question, checker: Checker) -> Iterator[ReleaseVerdict]:
+def _verdicts(
+    root: Path, chosen: Sequence[Place], question: Question, checker: Checker
+) -> Iterator[ReleaseVerdict]:
     from gbuild.host.side_by_side import results
-    from gbuild.verify.places import places
-    from gbuild.verify.release import verify_release
 
-    policy, compare_to = question.policy, question.compare_to
     moment = int(time.time()) if question.at is None else question.at
-    if question.release is not None and not question.whole:
-        yield from verify_release(
-            root,
-            question.release,
-            name=question.name,
-            checker=checker,
-            policy=policy,
-            compare_to=compare_to,
-            at=moment,
-        )
-        return
-    chosen = [place for place in places(root) if question.wants(place.release)]
     for verdicts in results(chosen, lambda some: _of_places(root, some, question, checker, moment)):
         yield from verdicts
 
@@ -172,7 +160,7 @@ def _of_places(
                 at=moment,
             )
             for each in groups
-            if each.claims or question.name is None
+            if each.claims or question.name is None or not question.whole
         ]
 
 
