@@ -81,20 +81,27 @@ class TreeDigest:
 
     def add(self, member: tarfile.TarInfo, path: str, sha256: str, target: str) -> None:
         """Add a member of a tar; ``target`` is where a hard link leads."""
-        inside = path.startswith(self._top)
-        path, target = path.removeprefix(self._top), target.removeprefix(self._top)
-        if not inside or not path or path.partition("/")[0] in self._without:
-            return
         owner = f"{member.uid} {member.gid}"
-        if member.issym():
-            self._records.append(_record(f"l {owner} {member.linkname} {path}"))
-        elif member.isreg() or member.islnk():
+        if member.isreg():
             start = f"f {member.mode:o} {owner} {member.size} {int(member.mtime)}"
-            if member.islnk():
-                start, sha256 = self._files[target]
             self._files[path] = start, sha256
+        elif member.islnk():
+            self._files[path] = self._files[target]
+        below = path.removeprefix(self._top)
+        if not path.startswith(self._top) or not below:
+            return
+        if below.partition("/")[0] not in self._without:
+            self._count(member, owner, below, self._files.get(path))
+
+    def _count(
+        self, member: tarfile.TarInfo, owner: str, path: str, file: tuple[str, str] | None
+    ) -> None:
+        if file is not None:
+            start, sha256 = file
             self._records.append(_record(f"{start} {path}"))
             self._contents.append(_record(f"{sha256}  ./{path}"))
+        elif member.issym():
+            self._records.append(_record(f"l {owner} {member.linkname} {path}"))
         else:
             letter = {tarfile.DIRTYPE: "d", tarfile.FIFOTYPE: "p"}.get(member.type, "?")
             self._records.append(_record(f"{letter} {member.mode:o} {owner} {path}"))

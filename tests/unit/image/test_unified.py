@@ -34,6 +34,8 @@ def image(store: Store) -> Image:
         _add(tar, "usr/hard", tarfile.LNKTYPE, link="usr/file")
         _add(tar, "link", tarfile.SYMTYPE, link="usr/file")
         _add(tar, "tmp/", tarfile.DIRTYPE)
+        _add(tar, "etc/", tarfile.DIRTYPE)
+        _add(tar, "etc/hard", tarfile.LNKTYPE, link="usr/file")
     archive = Archive(name="debian", suite="s", sha256="0" * 64, date=99, signed_by=())
     environment = Environment(
         suite="s", arch="amd64", distro="debian", request=(), archives=(archive,), packages=()
@@ -97,6 +99,13 @@ def test_the_description_is_of_the_same_bytes(image: Image, store: Store) -> Non
     assert unified.describe(image, store, without=("tmp",)) == made
     assert unified.describe(image, store, without=()).listing != made.listing
     assert made.listing != made.tree
+
+
+def test_the_sample_is_of_one_folder_with_its_bytes(image: Image, store: Store) -> None:
+    made = unified.describe(image, store, without=("tmp",))
+    text = hashlib.sha256(b"text").hexdigest()
+    records = sorted((b"f 755 3000000 0 4 7 hard\0", f"{text}  ./hard\0".encode()))
+    assert made.sample == hashlib.sha256(b"".join(records)).hexdigest()
 
 
 def test_a_damaged_tar_is_refused(image: Image, store: Store) -> None:

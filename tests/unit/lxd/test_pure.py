@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from gbuild.backends.lxd import address, inside, instance, websocket
+from gbuild.backends.lxd.bases import is_base
 from gbuild.backends.lxd.place import Nic, Pool
-from gbuild.backends.lxd.refusals import hint_for
+from gbuild.backends.lxd.refusals import AWAY, hint_for
 from gbuild.backends.lxd.websocket import Refused, WebSocket
-from gbuild.errors import UsageFailure
+from gbuild.errors import BackendFailure, UsageFailure
+from gbuild.image.unified import Unified
 from gbuild.model.image import Image
 from gbuild.model.lock import Archive, Environment
 from gbuild.target.backend import Limits, TargetSpec
@@ -160,6 +162,32 @@ class TestWebSocket:
             WebSocket(ours, host="localhost", resource="/x")
         ours.close()
         theirs.close()
+
+
+class TestBases:
+    def test_a_base_stays_and_does_nothing(self) -> None:
+        source = {"type": "image", "fingerprint": "f"}
+        made = instance.base("b", source, {instance.BASE: "k"}, _SHAPE.pool)
+        assert (made["ephemeral"], made["profiles"]) == (False, [])
+        assert set(made["devices"]) == {"root"}
+        assert made["config"]["security.privileged"] == "false"
+
+    def test_a_target_that_inherits_its_labels_is_none(self) -> None:
+        assert is_base({instance.STORE: "s", instance.BASE: "k"})
+        assert not is_base({instance.BASE: "k", instance.ID: "one~1~0"})
+        assert not is_base({})
+
+    @pytest.mark.parametrize("check", ["sample", "list", "full"])
+    def test_what_was_read_must_be_the_image(self, check: inside.Check) -> None:
+        image = Unified(fingerprint="f", size=1, sample="sample", listing="list", tree="full")
+        inside.compare("i", image, check, check)
+        with pytest.raises(BackendFailure, match="is not the image"):
+            inside.compare("i", image, check, "")
+
+
+@pytest.mark.parametrize("said", AWAY)
+def test_a_member_out_of_reach_has_a_hint(said: str) -> None:
+    assert "target=MEMBER" in str(hint_for(f"Post: {said} 10.0.0.1"))
 
 
 def test_known_refusals_have_a_hint() -> None:
