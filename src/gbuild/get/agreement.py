@@ -17,6 +17,7 @@ from gbuild.verify.checker import Checker, Witness
 from gbuild.verify.counting import day
 from gbuild.verify.judge import judge
 from gbuild.verify.keys import KeySource
+from gbuild.verify.places import releases
 from gbuild.verify.release import Group, fill, groups
 
 
@@ -68,7 +69,7 @@ def agreement(
     """
     found = _claims(root, wanted, remote=remote, witness=witness, sink=sink)
     if not found:
-        raise Untrusted(f"nobody has signed release {wanted.release}")
+        raise _nobody(root, wanted)
     verdicts = _judged(found, replace(wanted.policy, minimum_age=None), now)
     if not _all_agree(verdicts):
         return Agreement(verdicts=verdicts)
@@ -78,6 +79,16 @@ def agreement(
             return Agreement(verdicts=verdicts, early=_too_early(found, wanted, now))
         verdicts = of_age
     return Agreement(verdicts=verdicts, files=_files(verdicts))
+
+
+def _nobody(root: Path, wanted: Wanted) -> Untrusted:
+    there = releases(root)
+    what = f"{wanted.package} of release" if wanted.package else "release"
+    return Untrusted(
+        f"nobody has signed {what} {wanted.release}",
+        details=(f"releases there: {', '.join(there[-20:]) or 'none'}",),
+        hint="--signatures names the folder that holds the releases",
+    )
 
 
 def _all_agree(verdicts: Sequence[ReleaseVerdict]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -50,6 +52,17 @@ def _make(destination: Path) -> None:
         raise UsageFailure(
             f"there is no folder {destination.parent}", hint=f"mkdir -p {destination.parent}"
         ) from error
+    except OSError as error:
+        raise _unwritable(destination, error) from error
+    if not os.access(destination, os.W_OK | os.X_OK):
+        raise _unwritable(destination, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def _unwritable(destination: Path, error: OSError) -> HostFailure:
+    return HostFailure(
+        f"no release can be put in {destination}: {error.strerror}",
+        hint="choose another folder with --destination",
+    )
 
 
 def _check_present(target: Path, files: Mapping[str, str]) -> None:

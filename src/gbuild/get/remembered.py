@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gbuild.errors import Untrusted, UsageFailure
+from gbuild.errors import HostFailure, Untrusted, UsageFailure
 from gbuild.formats.gget_state import LARGEST, read_state, write_state
 from gbuild.host.files import locked, read_small, write_atomically
 from gbuild.host.foreign import Refused
@@ -61,16 +61,35 @@ class Store:
         """Return the memory; empty when there is none yet.
 
         Raises:
-            Damaged: it cannot be read.
+            Damaged: it holds something else.
+            HostFailure: it cannot be read.
         """
         try:
             data = read_small(self.path, limit=LARGEST)
         except FileNotFoundError:
             return Memory()
+        except OSError as error:
+            raise self._failure(error) from error
         return read_state(data, path=str(self.path))
 
     def add(self, new: Memory) -> None:
-        """Add to the memory on the disk, whatever others added meanwhile."""
+        """Add to the memory on the disk, whatever others added meanwhile.
+
+        Raises:
+            HostFailure: it cannot be written, so nothing that depends on it may go on.
+        """
+        try:
+            self._add(new)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: OSError) -> HostFailure:
+        return HostFailure(
+            f"what was seen cannot be remembered in {self.path.parent}: {error.strerror}",
+            hint="make that folder readable and writable, or name another one with XDG_STATE_HOME",
+        )
+
+    def _add(self, new: Memory) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = self.path.with_suffix(".lock")
         with locked(lock, what="the memory of gget", wait=_WAIT):

@@ -197,6 +197,22 @@ def test_two_packages_may_not_have_one_file_of_different_bytes(project: Project)
     assert project.got() == {"a": b"2"}
 
 
+def test_a_release_that_nobody_signed(project: Project) -> None:
+    project.release()
+    with pytest.raises(Untrusted, match=r"nobody has signed release 2\.0") as caught:
+        project.get(release="2.0")
+    assert caught.value.details == ("releases there: 1.0",)
+
+
+def test_a_destination_that_cannot_be_had(project: Project) -> None:
+    project.release()
+    (project.root / "file").write_text("")
+    with pytest.raises(HostFailure, match="no release can be put in"):
+        project.get(destination=project.root / "file")
+    with pytest.raises(UsageFailure, match="there is no folder"):
+        project.get(destination=project.root / "not/there")
+
+
 # Memory.
 
 
@@ -273,6 +289,14 @@ def test_a_damaged_memory_is_not_forgotten(project: Project) -> None:
     memory.write_bytes(memory.read_bytes()[:40])
     with pytest.raises(Damaged, match="cannot be read"):
         project.get()
+
+
+def test_a_memory_that_cannot_be_kept_stops_all(project: Project) -> None:
+    project.release()
+    project.state.write_text("a file where the folder should be")
+    with pytest.raises(HostFailure, match="cannot be remembered"):
+        project.get()
+    assert not project.destination.exists()
 
 
 def test_a_waiting_period_runs_from_the_first_sight(project: Project) -> None:
