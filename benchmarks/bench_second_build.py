@@ -45,12 +45,17 @@ def _marked(bench: Bench, folder: Path) -> Path:
     after = next((i for i in range(at + 1, len(lines)) if re.match(r"\S", lines[i])), len(lines))
     lines.insert(after, "  echo bench-end $(date +%s.%N)\n")
     lines.insert(at + 1, "  echo bench-begin $(date +%s.%N)\n")
+    return beside(bench, folder, "".join(lines))
+
+
+def beside(bench: Bench, folder: Path, text: str) -> Path:
+    """Write hello's descriptor into a folder, with the lock that fits it."""
     descriptor = folder / bench.descriptor.name
-    descriptor.write_text("".join(lines))
+    descriptor.write_text(text)
     for kind in (".lock", ".lock.proof"):
-        beside = bench.descriptor.with_suffix(kind)
-        kept = bench.work / "result" / beside.name
-        for lock in (beside, kept):
+        given = bench.descriptor.with_suffix(kind)
+        kept = bench.work / "result" / given.name
+        for lock in (given, kept):
             if lock.exists():
                 shutil.copy(lock, folder)
                 break

@@ -38,6 +38,7 @@ ALL = (
     "growth",
     "exec",
     "second_build",
+    "check",
     "trees",
     "image",
     "parallel",
