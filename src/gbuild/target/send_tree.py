@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +19,8 @@ _PIECE = 256 * 1024
 _RECORD = 10240
 _NAME = 100
 _MAGIC = b"ustar  \0"
+_HEADER = struct.Struct("100s48s8sc100s255s")
+"""Name, numbers (mode, owners, size, time), checksum, type, link's target, magic and the rest."""
 _SUM = sum(_MAGIC) + 8 * 32
 """What the magic and eight blanks in place of the checksum give to the checksum."""
 
@@ -133,6 +136,12 @@ class _Sink:
 
     def add(self, data: bytes) -> None:
         """Write ``data``."""
+        end = self._size + len(data)
+        if end < _PIECE:
+            self._buffer[self._size : end] = data
+            self._size = end
+            self.total += len(data)
+            return
         while data:
             part = data[: _PIECE - self._size]
             self._buffer[self._size : self._size + len(part)] = part
@@ -183,5 +192,4 @@ class _Headers:
         count = b"%011o\0" % size if size < 1 << 33 else b"\x80" + size.to_bytes(11, "big")
         numbers = b"%07o\x000000000\x000000000\0%b%b" % (mode, count, self._time)
         total = sum(name) + sum(numbers) + sum(link) + kind[0] + _SUM
-        start = name.ljust(_NAME, b"\0") + numbers + b"%06o\0 " % total + kind
-        return (start + link.ljust(_NAME, b"\0") + _MAGIC).ljust(_BLOCK, b"\0")
+        return _HEADER.pack(name, numbers, b"%06o\0 " % total, kind, link, _MAGIC)
