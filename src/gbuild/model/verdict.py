@@ -108,7 +108,8 @@ class Claim:
     ``artifacts`` maps paths to sha256 and is None when no document could be read.
     ``stated_release`` and ``stated_name`` are what the document says of itself. ``findings`` are
     all statuses that hold, of which ``status`` is the first in precedence. ``person`` is
-    whose the primary key is, when something outside of the entry binds the two. ``inputs`` maps
+    whose the primary key is, when something outside of the entry binds the two, and ``circle`` as
+    whom they are counted, together with those who may be the same. ``inputs`` maps
     files and folders to sha256 or ``git:<commit>``, ``packages`` environments to their manifest's
     text; both are empty where a document says nothing of them. ``record`` is a digest over
     all that the document says of a build: who copies it has the same one. ``place`` is the folder
@@ -126,6 +127,7 @@ class Claim:
     problem: str | None = None
     findings: tuple[Status, ...] = ()
     person: str | None = None
+    circle: str | None = None
     evidence: Evidence | None = None
     inputs: Mapping[str, str] = field(default_factory=dict)
     packages: Mapping[str, str] = field(default_factory=dict)

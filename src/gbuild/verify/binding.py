@@ -34,15 +34,20 @@ class NamedKey:
 class Binding:
     """Persons by primary fingerprint, and the fingerprints that may sign in a folder.
 
-    Folders are case folded.
+    Folders are case folded. ``circles`` names those who are counted as one person.
     """
 
     persons: Mapping[str, str] = field(default_factory=dict)
+    circles: Mapping[str, str] = field(default_factory=dict)
     folders: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def person(self, fingerprint: str | None) -> str | None:
         """Return the person's name; None when nobody is bound to that key."""
         return None if fingerprint is None else self.persons.get(fingerprint)
+
+    def circle(self, fingerprint: str | None) -> str | None:
+        """Return as whom the key is counted; None when nobody is bound to it."""
+        return None if fingerprint is None else self.circles.get(fingerprint)
 
     def bound(self, folder: str, fingerprint: str) -> Bound:
         """Say whether a key may sign in a signer's folder."""
@@ -65,8 +70,10 @@ class Registry(Binding):
 def by_registry(registered: Iterable[Registered]) -> Registry:
     """Bind what a ``signers.yml`` binds."""
     listed = tuple(registered)
+    persons = {key: each.name for each in listed for key in each.keys}
     return Registry(
-        persons={key: each.name for each in listed for key in each.keys},
+        persons=persons,
+        circles=persons,
         folders={
             folder.casefold(): frozenset(each.keys) for each in listed for folder in each.folders
         },
@@ -80,12 +87,12 @@ def by_names(keys: Iterable[NamedKey]) -> Binding:
     for each in listed:
         for name in _names(each.name):
             folders.setdefault(name, set()).add(each.key.fingerprint)
-    persons = _persons(listed)
     for name, own in _claims(listed).items():
         if name not in folders and len({stem(each.name or "") for each in own}) == 1:
             folders[name] = {each.key.fingerprint for each in own}
     return Binding(
-        persons=persons,
+        persons={each.key.fingerprint: _called(each) for each in reversed(listed)},
+        circles=_circles(listed),
         folders={name: frozenset(own) for name, own in folders.items()},
     )
 
@@ -115,8 +122,8 @@ def _claimed(key: PublicKey) -> frozenset[str]:
     return key.addresses | {form.casefold() for each in ids for form in (each, f"0x{each}")}
 
 
-def _persons(keys: tuple[NamedKey, ...]) -> Mapping[str, str]:
-    """Name the person of every key: keys that share a name or an address are joined."""
+def _circles(keys: tuple[NamedKey, ...]) -> Mapping[str, str]:
+    """Name as whom every key is counted: keys that share a name or an address are joined."""
     groups: dict[str, set[int]] = {}
     for index, each in enumerate(keys):
         marks = {f"name {stem(each.name).casefold()}"} if each.name else set[str]()

@@ -69,6 +69,7 @@ class Draft:
             signature=signature,
             problem=document.problem or (signature.detail if signature else None) or wrong,
             person=person,
+            circle=binding.circle(signature.fingerprint) if signature else None,
             evidence=self.evidence,
             bound=bound,
         )

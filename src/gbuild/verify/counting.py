@@ -18,13 +18,13 @@ _CLOCKS = 86_400
 def speaker(claim: Claim, policy: Policy) -> str:
     """Name the person behind an entry, so that two keys or two folders of one are one person.
 
-    The policy's name comes first, then that of the tree's binding, then the primary key; what
-    nobody vouches for speaks as its folder.
+    The policy's name comes first, then that under which the tree's binding counts the key, then
+    the primary key; what nobody vouches for speaks as its folder.
     """
     person = named(claim, policy)
     if person is not None:
         return person.name
-    return claim.person or claim.fingerprint or f"folder {claim.signer}"
+    return claim.circle or claim.person or claim.fingerprint or f"folder {claim.signer}"
 
 
 def named(claim: Claim, policy: Policy) -> Person | None:

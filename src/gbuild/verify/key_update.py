@@ -22,6 +22,18 @@ def problems(before: bytes | None, after: bytes) -> tuple[str, ...]:
     return tuple(_losses(old, new, _validities(before or b""), known)) if old else ()
 
 
+def new_claims(before: bytes | None, after: bytes) -> tuple[str, ...]:
+    """Return the user ids that a key file newly claims; nobody has checked whose they are.
+
+    A new file claims all of its own; files that cannot be read claim nothing.
+    """
+    try:
+        known = _only(before).user_ids if before is not None else ()
+        return tuple(each for each in _only(after).user_ids if each not in known)
+    except NotAKey:
+        return ()
+
+
 def _only(data: bytes) -> PublicKey:
     keys = read_keys(data)
     if len(keys) != 1:

@@ -23,6 +23,7 @@ from gbuild.verify import keys
 from gbuild.verify.change import Proposed, Review, review
 from gbuild.verify.checker import Checker
 from gbuild.verify.judge import judge
+from gbuild.verify.key_update import new_claims
 from gbuild.verify.key_update import problems as key_problems
 from gbuild.verify.meaning import meaning
 from gbuild.verify.release import fill, groups
@@ -41,8 +42,9 @@ class Proposal:
     """What was found of a proposed change.
 
     ``untrusted`` are entries whose signature does not count, ``problems`` what the rules refuse,
-    ``notes`` what a maintainer must look at, ``differences`` where a good signer disagrees with
-    others: those are shown and refuse nothing, because whoever got other bytes must be heard.
+    ``notes`` what a maintainer must look at, the ``claims`` of keys among it, ``differences``
+    where a good signer disagrees with others: those are shown and refuse nothing, because whoever
+    got other bytes must be heard.
     """
 
     review: Review
@@ -50,11 +52,12 @@ class Proposal:
     problems: tuple[str, ...]
     untrusted: tuple[str, ...]
     differences: tuple[str, ...]
+    claims: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a maintainer must look at."""
-        return self.review.notes
+        return (*self.review.notes, *self.claims)
 
     @property
     def accepted(self) -> bool:
@@ -101,10 +104,12 @@ def check(git: Git, commits: Range, *, policy: Policy, signer: str | None = None
     added = frozenset(each.path for each in changed)
     verdicts = _verdicts(git, commits, found, head, policy) if found.releases else ()
     own = [each for verdict in verdicts for each in verdict.signers if _is_new(each, added)]
+    updates = tuple(_key_updates(git, changed, commits))
     return Proposal(
         review=found,
         verdicts=verdicts,
-        problems=tuple(_keys(git, changed, commits)),
+        problems=tuple(f"{u.path}: {each}" for u in updates for each in u.problems),
+        claims=tuple(each for update in updates for each in _claims(update)),
         untrusted=(*_untrusted(own), *_alone(found, own)),
         differences=tuple(_differences(own)),
     )
@@ -168,8 +173,21 @@ def _differences(own: Iterable[SignerVerdict]) -> Iterator[str]:
             yield f"{claim.signer}, {claim.release}: other bytes than most in {', '.join(wrong)}"
 
 
-def _keys(git: Git, changed: Sequence[objects.Change], commits: Range) -> Iterator[str]:
-    """Hold every changed key file against the one in the base."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Update:
+    """A key file that changes; ``before`` is None when it is new."""
+
+    path: str
+    before: bytes | None
+    after: bytes
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return key_problems(self.before, self.after)
+
+
+def _key_updates(git: Git, changed: Sequence[objects.Change], commits: Range) -> Iterator[_Update]:
+    """Read every changed key file, as it is in the base and as it is proposed."""
     known = {file.path: file for file in objects.files(git, commits.base)}
     proposed = {file.path: file for file in objects.files(git, commits.head)}
     for change in changed:
@@ -177,8 +195,16 @@ def _keys(git: Git, changed: Sequence[objects.Change], commits: Range) -> Iterat
             before = known.get(change.path)
             wanted = [proposed[change.path], *([before] if before else [])]
             data = [content for _, content in objects.contents(git, wanted)]
-            for problem in key_problems(data[1] if before else None, data[0]):
-                yield f"{change.path}: {problem}"
+            yield _Update(path=change.path, before=data[1] if before else None, after=data[0])
+
+
+def _claims(update: _Update) -> Iterator[str]:
+    """Say what a key file newly claims to be: only a person can know whether it is true."""
+    if update.before is None:
+        yield f"{update.path}: a new key; a maintainer must look whose it is"
+        return
+    for user_id in new_claims(update.before, update.after):
+        yield f"{update.path}: it newly claims to be {user_id!r}; a maintainer must look at it"
 
 
 def _is_key_file(path: str) -> bool:

@@ -247,6 +247,25 @@ def test_a_key_learns(repository: Repository, alice: Person) -> None:
     assert done.code == 0, done.out + done.err
 
 
+def test_what_a_key_claims_is_for_a_maintainer(
+    repository: Repository, alice: Person, bob: Person
+) -> None:
+    """Nobody is bound to a folder, or counted as somebody, by a key that no person looked at."""
+    (fingerprint,) = bob.fingerprints()
+    bob.gpg("--quick-add-uid", fingerprint, "Alice <alice@example.org>")
+    repository.commit({"builder-keys/bob@example.org.asc": bob.export()})
+    done = repository.check()
+    assert (done.code, "newly claims to be 'Alice <alice@example.org>'" in done.out) == (1, True)
+    repository.git("checkout", "-q", "main")
+    repository.git("checkout", "-q", "-B", "proposed")
+    repository.commit({"builder-keys/alice@example.org-key.asc": bob.export()})
+    done = repository.check()
+    assert (done.code, "for a maintainer: builder-keys/alice@example.org-key" in done.out) == (
+        1,
+        True,
+    )
+
+
 def test_a_key_forgets_nothing(repository: Repository, alice: Person, bob: Person) -> None:
     path = "builder-keys/alice@example.org.asc"
     before = (repository.root / path).read_bytes()

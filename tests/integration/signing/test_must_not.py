@@ -18,7 +18,8 @@ import pytest
 from gbuild.formats.report import write_report
 from gbuild.host.keyring import Keyring
 from gbuild.model.manifest import Report
-from gbuild.model.policy import Anyone, Policy
+from gbuild.model.policy import Anyone, Group, Member, Policy
+from gbuild.model.policy import Person as Named
 from gbuild.model.verdict import Evidence, Outcome, ReleaseVerdict, Status
 from gbuild.verify import keys
 from gbuild.verify.policy import default_policy
@@ -288,6 +289,19 @@ def test_two_keys_of_one_person(tree: Tree, second: str) -> None:
     tree.put(second.removesuffix(".gpg"), other.signature(DOCUMENT))
     verdict = tree.judged(policy=default_policy(persons=2))
     assert (verdict.persons, verdict.outcome) == (1, Outcome.UNTRUSTED)
+
+
+def test_claiming_the_address_of_another_does_not_make_a_key_theirs(tree: Tree) -> None:
+    """A policy that leaves the keys to the tree asks whose file it is, not what a key says."""
+    tree.person("alice")
+    mallory = Forger()
+    tree.key("mallory.gpg", mallory.certificate(b"Alice <alice@x>"))
+    tree.put("mallory", mallory.signature(DOCUMENT))
+    named = Policy(
+        persons=(Named(name="alice"),), require=Group(members=(Member("alice"),), minimum=1)
+    )
+    verdict = tree.judged(policy=named)
+    assert (verdict.outcome, verdict.persons) == (Outcome.UNTRUSTED, 0)
 
 
 def test_one_signature_in_two_folders(tree: Tree) -> None:

@@ -53,7 +53,8 @@ def test_keys_with_one_name_or_one_address_are_one_person() -> None:
             key(C, "other", "Somebody <A@EXAMPLE.ORG>"),
         ]
     )
-    assert {binding.person(each) for each in (A, B, C)} == {"alice"}
+    assert {binding.circle(each) for each in (A, B, C)} == {"alice"}
+    assert [binding.person(each) for each in (A, B, C)] == ["alice", "alice", "other"]
     assert binding.bound("other", C) is Bound.OWN
     assert binding.bound("alice", C) is Bound.FOREIGN, "an address is claimed by anybody"
 
@@ -70,7 +71,8 @@ def test_an_address_that_two_persons_claim_is_nobodys_folder() -> None:
         [key(A, "alice", "Alice <a@example.org>"), key(B, "mallory", "M <a@example.org>")]
     )
     assert binding.bound("a@example.org", B) is Bound.UNKNOWN
-    assert binding.person(A) == binding.person(B), "and they count together"
+    assert binding.circle(A) == binding.circle(B), "and they count together"
+    assert binding.person(B) == "mallory", "a claim makes nobody another"
 
 
 def test_a_registry_knows_all_there_is() -> None:
@@ -80,6 +82,7 @@ def test_a_registry_knows_all_there_is() -> None:
     assert binding.bound("alice", C) is Bound.FOREIGN
     assert binding.bound("carol", A) is Bound.FOREIGN
     assert [binding.person(each) for each in (A, B, C)] == ["alice", "alice", None]
+    assert [binding.circle(each) for each in (A, B, C)] == ["alice", "alice", None]
 
 
 def test_without_keys_nobody_is_bound() -> None:
