@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
@@ -50,8 +49,3 @@ def source(text: str) -> Source:
     if not folder.is_dir():
         raise UsageFailure(f"there is no folder {folder}", hint="a folder, or an address")
     return Source(folder=folder.absolute())
-
-
-def is_local(sources: Sequence[Source]) -> bool:
-    """Say whether nothing will be asked of the network."""
-    return all(each.folder is not None for each in sources)
