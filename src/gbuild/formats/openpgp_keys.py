@@ -17,7 +17,7 @@ from gbuild.formats import openpgp_packets
 from gbuild.formats.openpgp_packets import Damaged, Packet
 
 _SIGNATURE, _SECRET, _PUBLIC, _SECRET_SUB = 2, 5, 6, 7
-_USER_ID, _SUBKEY = 13, 14
+_USER_ID, _SUBKEY, _PICTURE = 13, 14, 17
 _CERTIFICATIONS = frozenset({0x10, 0x11, 0x12, 0x13, 0x30})
 _REVOCATIONS = frozenset({0x20, 0x28})
 _ISSUER, _REASON, _ISSUER_FINGERPRINT = 16, 29, 33
@@ -123,16 +123,20 @@ def _key(packets: list[Packet]) -> PublicKey:
 
 
 def _kept(packets: list[Packet], primary: str) -> Iterator[Packet]:
-    """Yield what gpg gets; the signatures behind something left out are left out with it."""
-    inside = True
+    """Yield what gpg gets; signatures over a picture are left out with it, and no others.
+
+    Trust packets may stand between a key and its revocation.
+    """
+    pictured = False
     for packet in packets:
         if packet.tag == _SIGNATURE:
-            if inside and not _by_others(packet.body, primary):
+            if not pictured and not _by_others(packet.body, primary):
                 yield packet
-            continue
-        inside = packet.tag in {_PUBLIC, _SUBKEY, _USER_ID}
-        if inside:
+        elif packet.tag in {_PUBLIC, _SUBKEY, _USER_ID}:
+            pictured = False
             yield packet
+        elif packet.tag == _PICTURE:
+            pictured = True
 
 
 def _together(first: PublicKey, second: PublicKey) -> PublicKey:

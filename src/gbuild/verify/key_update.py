@@ -16,10 +16,10 @@ def problems(before: bytes | None, after: bytes) -> tuple[str, ...]:
         old = _only(before) if before is not None else None
     except NotAKey as error:
         return (error.brief,)
-    known = _validities(after)
+    known = _validities(new)
     if new.fingerprint not in known:
         return ("gpg finds no usable key in it",)
-    return tuple(_losses(old, new, _validities(before or b""), known)) if old else ()
+    return tuple(_losses(old, new, _validities(old), known)) if old else ()
 
 
 def new_claims(before: bytes | None, after: bytes) -> tuple[str, ...]:
@@ -58,9 +58,12 @@ def _losses(
             yield f"the revocation of {key} vanishes"
 
 
-def _validities(data: bytes) -> dict[str, str]:
-    """Return what gpg says of the key and its subkeys: fingerprint to its letter of validity."""
+def _validities(key: PublicKey) -> dict[str, str]:
+    """Return what gpg says of the key and its subkeys: fingerprint to its letter of validity.
+
+    gpg gets what it gets when signatures are checked, and nothing that lies around it in the file.
+    """
     with Keyring() as keyring:
-        keyring.add([data])
+        keyring.add([key.packets])
         listed = gpgstatus.read_keys(keyring.listing())
         return {key.fingerprint: key.validity for key in listed}

@@ -351,6 +351,16 @@ def test_a_backdated_signature_of_a_revoked_key(tree: Tree, lasts: int | None) -
     )
 
 
+def test_a_revocation_behind_a_trust_packet(tree: Tree) -> None:
+    alice = Forger()
+    whole = alice.certificate(b"alice <alice@x>", revoked=BEFORE)
+    key = forge.packet(forge.PUBLIC_KEY, alice.body)
+    assert whole.startswith(key)
+    tree.key("alice.gpg", key + forge.packet(forge.TRUST, b"\x06") + whole[len(key) :])
+    tree.put("alice", alice.signature(DOCUMENT))
+    assert statuses(tree.judged()) == {"alice": Status.REVOKED_KEY}
+
+
 def test_gpg_itself_signs_with_a_clock_set_back(tree: Tree, person: Callable[[], Person]) -> None:
     alice = person()
     key = alice.make("Alice <alice@example.org>", expires="1y", at="20200101")
