@@ -33,11 +33,10 @@ def test_an_ordinary_user_sees_the_contract_kept(open_folder: Path) -> None:
     with person.made(open_folder) as someone, neighbour.made() as outside:
         words = (*_PYTEST, "--durations=15")
         names = ("GBUILD_TEST_KILLS", "GBUILD_TEST_STRICT")
-        env = {name: os.environ[name] for name in names if name in os.environ}
-        done = someone.run(
-            *words, _HERE / "oci_contract.py",
-            env={**env, neighbour.VARIABLE: outside.to_json(), "PYTHONDONTWRITEBYTECODE": "1", "GBUILD_TEST_KILLS": "2"},
-        )  # fmt: skip
+        env = {"GBUILD_TEST_KILLS": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {name: os.environ[name] for name in names if name in os.environ}
+        env[neighbour.VARIABLE] = outside.to_json()
+        done = someone.run(*words, _HERE / "oci_contract.py", env=env)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
 
 

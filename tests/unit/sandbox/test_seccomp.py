@@ -87,7 +87,10 @@ def test_clone_makes_no_namespace(bit: int) -> None:
 
 @pytest.mark.parametrize(
     ("persona", "expected"),
-    [(0, ALLOW), (8, ALLOW), (0x20008, ALLOW), (0x60008, ALLOW), (0xFFFFFFFF, ALLOW), (0x400000, errno(1))],
+    [
+        *((persona, ALLOW) for persona in (0, 8, 0x20008, 0x60008, 0xFFFFFFFF)),
+        (0x400000, errno(1)),
+    ],
 )
 def test_personalities(persona: int, expected: int) -> None:
     assert answer(_PROGRAM, X86_64, syscalls.X86_64["personality"], persona) == expected
