@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.contract import lxd_server, person
+from tests.contract import libvirt_daemon, lxd_server, person
 
 if TYPE_CHECKING:
     from .conftest import Commands
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @contextmanager
 def ready(backend: str, commands: Commands, place: Path) -> Iterator[tuple[Commands, Path]]:
     """Yield commands that can use the backend, and a folder to work in."""
-    tool = {"lxc": "lxc-start", "lxd": "lxd", "oci": "podman"}[backend]
+    tool = {"lxc": "lxc-start", "lxd": "lxd", "oci": "podman", "kvm": "libvirtd"}[backend]
     if shutil.which(tool) is None:
         pytest.skip(f"{tool} is not installed")
     work = place / "work"
@@ -28,6 +28,13 @@ def ready(backend: str, commands: Commands, place: Path) -> Iterator[tuple[Comma
         work.mkdir()
         with lxd_server.running() as server:
             told = {**commands.environment, "LXD_DIR": str(server.folder)}
+            yield replace(commands, environment=told), work
+    elif backend == "kvm":
+        work.mkdir()
+        with libvirt_daemon.running() as uri:
+            (place / "gbuild").mkdir()
+            (place / "gbuild" / "config.toml").write_text(f'[backends.kvm]\nuri = "{uri}"\n')
+            told = {**commands.environment, "XDG_CONFIG_HOME": str(place)}
             yield replace(commands, environment=told), work
     elif backend == "oci":
         with person.made(place) as someone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
-HELLO = ("lxc", "lxd", "oci")
+HELLO = ("lxc", "lxd", "oci", *(("kvm",) if os.environ.get("GBUILD_TEST_FULL") else ()))
+"""Emulated, a build takes many minutes: only when it is asked for."""
 
 
 def _backends(*names: str) -> list[Any]:

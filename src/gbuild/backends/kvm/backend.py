@@ -1,0 +1,136 @@
+"""Virtual machines by libvirt: KVM where it works, QEMU's emulation where it does not."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from gbuild.backends.kvm import hypervisor, probe
+from gbuild.backends.kvm.channel import Channel
+from gbuild.backends.kvm.launch import Launch
+from gbuild.backends.kvm.library import Connection, connect
+from gbuild.backends.kvm.machine import Door, KvmMachine
+from gbuild.backends.kvm.outside import WayOut
+from gbuild.backends.kvm.pieces import Pieces
+from gbuild.backends.kvm.targets import Targets
+from gbuild.host.store import Store
+from gbuild.model.event import Sink
+from gbuild.model.image import Image
+from gbuild.target.backend import Backend, Finding, Machine, Prepared, TargetInfo, TargetSpec
+from gbuild.target.registry import Entry
+
+NAME = "kvm"
+
+
+class KvmBackend(Backend):
+    """Virtual machines of a libvirt daemon of this host: the person's own, or the system's."""
+
+    name = NAME
+    summary = "virtual machines by libvirt and QEMU, with KVM or without"
+    needs = "libvirt, QEMU; /dev/kvm to be fast"
+    settings: ClassVar[Mapping[str, str]] = {
+        "uri": "libvirt's address [qemu:///session; for root qemu:///system]",
+        "acceleration": "auto, kvm, or tcg (emulation) [auto]",
+        "saved-state": "yes, or no: boot each target from nothing [yes]",
+        "memory": "MiB of a target that asks for no limit [2048]",
+    }
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        environment: Mapping[str, str],
+        sink: Sink,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(store=store, environment=environment, sink=sink, options=options)
+        self._pieces = Pieces(store, environment, sink)
+        self._targets = Targets(store, self._connection)
+        self._connections: dict[str, Connection] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def uri(self) -> str:
+        """Where libvirt is."""
+        usual = "qemu:///system" if os.geteuid() == 0 else "qemu:///session"
+        return self.options.get("uri", usual)
+
+    def probe(self) -> tuple[Finding, ...]:
+        """Look for the library, the daemon, QEMU and its tools; starts no machine."""
+        return probe.findings(self.uri)
+
+    def prepare(self, image: Image) -> None:
+        """Make the image's disk, and kernel and initrd of its environment."""
+        self._pieces.boot(image)
+        self._pieces.disk(image)
+
+    def prepared(self) -> tuple[Prepared, ...]:
+        """List the disks."""
+        return self._pieces.prepared()
+
+    def discard(self, key: str) -> bool:
+        """Remove an image's disk."""
+        return self._pieces.discard(key, used=self._targets.using, idle=self._targets.idle)
+
+    def start(self, spec: TargetSpec) -> Machine:
+        """Start a target that ends with this process."""
+        return self._launch(spec, detached=False)
+
+    def detach(self, spec: TargetSpec) -> TargetInfo:
+        """Start a target that stays.
+
+        Raises:
+            UsageFailure: a target of that name runs already.
+        """
+        self._targets.registry.check_free(spec.name)
+        self._launch(spec, detached=True)
+        return self._targets.registry.detached(spec.name).info(NAME, alive=True)
+
+    def attach(self, name: str) -> Machine:
+        """Reach a detached target."""
+        return self._machine(self._targets.registry.detached(name))
+
+    def targets(self) -> tuple[TargetInfo, ...]:
+        """List what this store's registry knows."""
+        return self._targets.registry.infos()
+
+    def prune(self) -> tuple[str, ...]:
+        """End domains of this store that no living target has, and remove their files."""
+        removed = self._targets.prune()
+        if self._targets.any_used():
+            removed += self._targets.strays(self._connection(self.uri))
+        return removed
+
+    def _launch(self, spec: TargetSpec, *, detached: bool) -> KvmMachine:
+        launch = Launch(
+            spec=spec,
+            uri=self.uri,
+            connect=lambda: self._connection(self.uri),
+            pieces=self._pieces,
+            targets=self._targets,
+            options=self.options,
+            environment=self.environment,
+            sink=self.sink,
+        )
+        return self._machine(launch.run(detached=detached), launch.keep)
+
+    def _machine(self, entry: Entry, held: Sequence[Channel | WayOut] = ()) -> KvmMachine:
+        """Return the machine of a target; ``held`` is let go of when it has ended."""
+        uri, uuid = entry.held["uri"][0], entry.held["domain"][1]
+        handle = hypervisor.Hypervisor(lambda: self._connection(uri), uuid, entry.id, entry.name)
+
+        def clean() -> None:
+            for one in held:
+                one.close()
+            self._targets.remove(entry)
+
+        return KvmMachine(entry, handle, Door(int(entry.held["port"][0])), clean)
+
+    def _connection(self, uri: str) -> Connection:
+        with self._lock:
+            known = self._connections.get(uri)
+            if known is None or not known.isAlive():
+                self._connections[uri] = known = connect(uri)
+            return known
