@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gbuild.engine import preflight
 from gbuild.engine.locks import find_lock
 from gbuild.engine.prepare import Parts, read_descriptor
 from gbuild.engine.workspace import Workspace
@@ -30,7 +31,9 @@ def bases_of(
 
     Raises:
         UsageFailure: the descriptor has no such environment.
+        HostFailure: the backend cannot work here.
     """
+    preflight.refuse(preflight.backend_problems(parts.backend, parts.store))
     descriptor = read_descriptor(path, parts.sink)
     if suite is not None:
         chosen("suite", suite, descriptor.suites)
@@ -54,7 +57,9 @@ def bare_base(
 
     Raises:
         UsageFailure: the suite or the distribution is not known.
+        HostFailure: the backend cannot work here.
     """
+    preflight.refuse(preflight.backend_problems(parts.backend, parts.store))
     descriptor, path = bare(workspace, distro=distro, suite=suite, arch=arch)
     label = (suite, arch)
     image = image_of(descriptor, path, parts, workspace, label=label, offline=offline)

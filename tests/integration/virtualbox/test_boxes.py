@@ -78,6 +78,16 @@ def test_a_backend_that_makes_its_machines_itself_says_so(tmp_path: Path) -> Non
         backend.export_machine(tmp_path / "x.box", label="a-b")
 
 
+def test_no_image_is_made_for_a_backend_that_cannot_work(tmp_path: Path) -> None:
+    words = ["make", "--suite=bookworm", "--arch=amd64", "--backend=virtualbox", "--offline"]
+    words += ["--backend-option=program=/no/VBoxManage", "--store", str(tmp_path / "store")]
+    words += ["--workspace", str(tmp_path)]
+    done = run((sys.executable, "-m", "gbuild.cli.gbase", *words), check=False)
+    assert done.returncode == 3
+    assert b"/no/VBoxManage is not a program" in done.stderr
+    assert not (tmp_path / "result").exists()
+
+
 def _gbase(person: Person, *words: str) -> dict[str, Any]:
     """Run gbase as a person does; its answer follows the schema."""
     done = run((sys.executable, "-m", "gbuild.cli.gbase", *words), env=person.environment)
