@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -47,6 +47,7 @@ class StandIn:
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder = folder
         self.store = store
+        self.made: list[OciBackend] = []
 
     def backend(
         self, answers: Mapping[str, str], *, name: str = "podman", **options: str
@@ -57,12 +58,14 @@ class StandIn:
         program.write_text(_PODMAN.replace("PATTERNS\n", lines))
         program.chmod(0o755)
         own = {} if name == "docker" else {"storage": str(self.folder / "storage")}
-        return OciBackend(
+        made = OciBackend(
             store=self.store,
             environment={},
             sink=discard,
             options={"engine": str(program), **own, **options},
         )
+        self.made.append(made)
+        return made
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +81,13 @@ def image(store: Store) -> Image:
 
 
 @pytest.fixture
-def standin(tmp_path: Path, store: Store) -> StandIn:
-    """A maker of engines."""
-    return StandIn(tmp_path, store)
+def standin(tmp_path: Path, store: Store) -> Iterator[StandIn]:
+    """A maker of engines; none leaves its folder for sockets behind."""
+    maker = StandIn(tmp_path, store)
+    yield maker
+    for backend in maker.made:
+        backend._leave()
+        assert backend.engine.run is None or not backend.engine.run.exists()
 
 
 def _says(text: str) -> str:
