@@ -15,6 +15,7 @@ from gbuild.backends.kvm.machine import Door, KvmMachine
 from gbuild.backends.kvm.outside import WayOut
 from gbuild.backends.kvm.pieces import Pieces
 from gbuild.backends.kvm.targets import Targets
+from gbuild.errors import HostFailure
 from gbuild.host.store import Store
 from gbuild.model.event import Sink
 from gbuild.model.image import Image
@@ -99,9 +100,13 @@ class KvmBackend(Backend):
     def prune(self) -> tuple[str, ...]:
         """End domains of this store that no living target has, and remove their files."""
         removed = self._targets.prune()
-        if self._targets.any_used():
-            removed += self._targets.strays(self._connection(self.uri))
-        return removed
+        if not self._targets.any_used():
+            return removed
+        try:
+            connection = self._connection(self.uri)
+        except HostFailure:
+            return removed  # no daemon, or no library: nothing of ours is known there
+        return removed + self._targets.strays(connection)
 
     def _launch(self, spec: TargetSpec, *, detached: bool) -> KvmMachine:
         launch = Launch(

@@ -65,6 +65,7 @@ class Launch:
         identity = new_id(target_name(spec.name, where="the target's name"))
         refuse_architecture(spec)
         boot = self.pieces.boot(spec.image)
+        self.connect()  # what nobody answers for needs no entry
         inside = self._guest()
         folder = self.pieces.root / "targets" / identity.rpartition("~")[2]
         with ExitStack() as undo:

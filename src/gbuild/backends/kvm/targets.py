@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from gbuild.backends.kvm.hypervisor import Hypervisor, ours
 from gbuild.backends.kvm.library import Connection
+from gbuild.errors import HostFailure
 from gbuild.host.store import Store
 from gbuild.target.registry import Entry, Registry, born
 
@@ -73,10 +74,16 @@ class Targets:
         return self._store.lock("kvm-names")
 
     def alive(self, entry: Entry) -> bool:
-        """Say whether a target runs, or is being started by a process that does."""
+        """Say whether a target runs, or is being started by a process that does.
+
+        Where no daemon answers none does: it ends with the daemon, see init.sh.
+        """
         if "port" not in entry.held:
             return entry.alive()
-        return (entry.detached or entry.alive()) and self._domain(entry).running()
+        try:
+            return (entry.detached or entry.alive()) and self._domain(entry).running()
+        except HostFailure:
+            return False
 
     def using(self, key: str) -> bool:
         """Say whether a living target uses an image."""
@@ -111,12 +118,18 @@ class Targets:
         self.remove(entry)
 
     def prune(self) -> tuple[str, ...]:
-        """End and remove what the dead left."""
+        """End and remove what the dead left, except where no daemon answers: that stays listed."""
         dead = [entry for entry in self.registry.entries() if not self.alive(entry)]
-        for entry in dead:
-            self.end(entry)
+        removed = [f"target {entry.name}" for entry in dead if self._ended(entry)]
         self.registry.sweep()
-        return (*(f"target {entry.name}" for entry in dead), *self._folders())
+        return (*removed, *self._folders())
+
+    def _ended(self, entry: Entry) -> bool:
+        try:
+            self.end(entry)
+        except HostFailure:
+            return False
+        return True
 
     def strays(self, connection: Connection) -> tuple[str, ...]:
         """End domains that carry this store's mark and belong to no entry."""
