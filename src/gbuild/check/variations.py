@@ -24,7 +24,7 @@ _SEEDS = (("PYTHONHASHSEED", "0"), ("PERL_HASH_SEED", "0"), ("PERL_PERTURB_KEYS"
 _OTHER_SEEDS = (
     ("PYTHONHASHSEED", "4093"),
     ("PERL_HASH_SEED", "0x5eed"),
-    ("PERL_PERTURB_KEYS", "1"),
+    ("PERL_PERTURB_KEYS", "2"),  # 1 would draw an order for every process
 )
 _NOISE = (
     ("NO_ARTEFACT_HOLDS_THIS", "a variable of the builder"),
