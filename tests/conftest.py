@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _HERE = Path(__file__).parent
 _FOLDERS = ("unit", "property", "fuzz", "contract", "integration", "e2e")
@@ -36,6 +37,18 @@ _TOGETHER = frozenset({"tests/e2e/test_four_jobs.py"})
 
 _legs: dict[str, list[float]] = {}
 _workers: dict[str, set[str]] = {}
+
+
+# hypothesis tries the same examples in every run, whatever the load of the machine is;
+# GBUILD_TEST_EXPLORE=1 looks for new ones, longer.
+_SLOW = [HealthCheck.too_slow]
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, database=None, suppress_health_check=_SLOW
+)
+settings.register_profile(
+    "explore", deadline=None, max_examples=3000, suppress_health_check=_SLOW, print_blob=True
+)
+settings.load_profile("explore" if os.environ.get("GBUILD_TEST_EXPLORE") else "steady")
 
 
 @dataclass(frozen=True, slots=True)
