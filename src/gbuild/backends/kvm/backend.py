@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from gbuild.backends.kvm import hypervisor, probe
@@ -91,7 +91,7 @@ class KvmBackend(Backend):
 
     def attach(self, name: str) -> Machine:
         """Reach a detached target."""
-        return self._machine(self._targets.registry.detached(name))
+        return self._machine(self._targets.registry.detached(name), [])
 
     def targets(self) -> tuple[TargetInfo, ...]:
         """List what this store's registry knows."""
@@ -121,14 +121,14 @@ class KvmBackend(Backend):
         )
         return self._machine(launch.run(detached=detached), launch.keep)
 
-    def _machine(self, entry: Entry, held: Sequence[Channel | WayOut] = ()) -> KvmMachine:
+    def _machine(self, entry: Entry, held: list[Channel | WayOut]) -> KvmMachine:
         """Return the machine of a target; ``held`` is let go of when it has ended."""
         uri, uuid = entry.held["uri"][0], entry.held["domain"][1]
         handle = hypervisor.Hypervisor(lambda: self._connection(uri), uuid, entry.id, entry.name)
 
         def clean() -> None:
-            for one in held:
-                one.close()
+            while held:
+                held.pop().close()
             self._targets.remove(entry)
 
         return KvmMachine(entry, handle, Door(int(entry.held["port"][0])), clean)

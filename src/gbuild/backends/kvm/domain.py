@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
-CHANNEL = "gbuild.order"
+CHANNEL = "order"
 """Name of the virtio port on which a target waits for its order."""
 
 NAMESPACE = "https://gbuild.invalid/target/1"

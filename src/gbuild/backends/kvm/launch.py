@@ -130,7 +130,7 @@ class Launch:
             owner=self._owner(),
         )
         return Domain(
-            name=f"gbuild-trial-{folder.name}",
+            name=f"gbt{folder.name}",
             store=self.pieces.root.parent,
             identity=entry.id,
             shape=shape,

@@ -24,7 +24,7 @@ READY = "ready"
 def family(shape: Shape, *words: str) -> str:
     """Return what the names of all domains of one shape begin with."""
     digest = hashlib.sha256(f"{shape!r} {words!r}".encode()).hexdigest()
-    return f"gbuild-{digest[:16]}"
+    return f"gb{digest[:10]}"  # short: the paths of libvirt's sockets hold it
 
 
 def free_name(beginning: str, taken: Container[str]) -> str:
