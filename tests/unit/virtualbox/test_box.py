@@ -91,7 +91,11 @@ def test_a_link_is_refused(tmp_path: Path, folder: Path) -> None:
         unpack(path, folder)
 
 
-@pytest.mark.parametrize("data", [b"", b"nonsense", gzip.compress(b"x" * 2000)[:30]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"nonsense", gzip.compress(b"x" * 2000)[:30]],
+    ids=["empty", "nonsense", "broken off"],
+)
 def test_no_archive(tmp_path: Path, folder: Path, data: bytes) -> None:
     path = tmp_path / "x.box"
     path.write_bytes(data)
