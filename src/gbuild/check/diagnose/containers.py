@@ -1,11 +1,12 @@
 """Files that hold files: taken apart in memory, within limits, nothing is written. Pure.
 
-Formats: gzip (RFC 1952), ar (ar(5)), ELF (elf(5)), zip (APPNOTE.TXT 4.3), and what the standard
-library reads: tar, bzip2, xz.
+Formats: gzip (RFC 1952), ar (ar(5)), cpio ("newc", cpio(5)), ELF (elf(5)), zip
+(APPNOTE.TXT 4.3), and what the standard library reads: tar, bzip2, xz.
 """
 
 from __future__ import annotations
 
+import binascii
 import bz2
 import io
 import lzma
@@ -167,6 +168,30 @@ def _ar(data: bytes) -> Container:
     return Container("ar", tuple(members))
 
 
+def _cpio(data: bytes) -> Container:
+    members: list[Member] = []
+    position = 0
+    while len(members) <= _MOST_MEMBERS:
+        header = struct.unpack(">13I", binascii.unhexlify(data[position + 6 : position + 110]))
+        inode, mode, uid, gid, _links, mtime, size, *_, named, _checksum = header
+        start = position + 110
+        name = data[start : start + named].rstrip(b"\0").decode("latin-1")
+        content = start + named + -(start + named) % 4
+        position = content + size + -size % 4
+        if name == "TRAILER!!!":
+            if rest := data[position:].lstrip(b"\0"):  # an initramfs may have archives in a row
+                members.append(Member("", rest))
+            return Container("cpio", tuple(members))
+        numbers = {"inode": inode, "uid": uid, "gid": gid, "mtime": mtime}
+        fields = {key: str(value) for key, value in numbers.items()} | {"mode": f"{mode:o}"}
+        members.append(Member(name, data[content : content + size], fields))
+    raise _TooLarge
+
+
+_STRINGS = ".rodata.str1"
+"""Sections of strings of an object: gcc chooses among them by length, so they are taken as one."""
+
+
 def _elf(data: bytes) -> Container:
     """Sections by name; headers and offsets are left out, for they follow the sections' sizes."""
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
@@ -176,11 +201,18 @@ def _elf(data: bytes) -> Container:
     headers = [struct.unpack_from(layout[1], data, table + n * size) for n in range(count)]
     _, _, _, _, offset, length, *_ = headers[names_at]
     names = data[offset : offset + length]
-    members = []
+    members: list[Member] = []
+    texts: list[bytes] = []
     for title_at, kind, _flags, _address, offset, length, *_ in headers:
         if kind not in (0, 8):  # SHT_NULL and SHT_NOBITS have no bytes
             title = names[title_at : names.index(b"\0", title_at)].decode("latin-1")
-            members.append(Member(title, data[offset : offset + length]))
+            content = data[offset : offset + length]
+            if title.startswith(_STRINGS):
+                texts += content.split(b"\0")
+            else:
+                members.append(Member(title, content))
+    if texts:
+        members.append(Member(_STRINGS, b"\0".join(sorted(texts))))
     return Container("elf", tuple(members), ordered=False)
 
 
@@ -195,5 +227,6 @@ _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Container]], ..
     (_is_tar, _tar),
     (lambda data: data[:4] in (b"PK\3\4", b"PK\5\6"), _zip),
     (lambda data: data.startswith(b"!<arch>\n"), _ar),
+    (lambda data: data[:6] in (b"070701", b"070702"), _cpio),
     (lambda data: data.startswith(b"\x7fELF") and len(data) > 52, _elf),
 )

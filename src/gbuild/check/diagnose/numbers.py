@@ -20,7 +20,7 @@ def number_named(change: Change, names: str) -> tuple[str, str] | None:
         return None
     before = change.left.rstrip(_DIGITS).decode("utf-8", "replace") + one[1]
     after = change.right.lstrip(_DIGITS).decode("utf-8", "replace")
-    beside = re.search(rf"(?:{names})[\s:=\"'()\[]{{0,6}}\Z", before, re.IGNORECASE) or re.match(
+    beside = re.search(rf"(?:{names})[\s:=\"'()\[]{{0,24}}\Z", before, re.IGNORECASE) or re.match(
         rf"[\s\"']{{0,3}}(?:{names})\b", after, re.IGNORECASE
     )
     return (one[2], two[2]) if beside else None

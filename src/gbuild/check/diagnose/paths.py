@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gbuild.check.diagnose.differences import Change
 
 _CHARACTERS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._+@~-,%"
@@ -17,6 +19,43 @@ def _path(word: str) -> str:
     """Cut off what stands before the path (``-I/usr``, ``@/home``); at least two parts."""
     path = "/" + word.partition("/")[2] if "/" in word else ""
     return path if len([part for part in path.split("/") if part]) > 1 else ""
+
+
+_TEMPORARY = re.compile(r"/(?:var/)?tmp/")
+_NUMBERED = re.compile(r"(\D*)(\d{3,7})(\D*)\Z")
+
+
+def numbered(one: str, two: str) -> tuple[str, str] | None:
+    """Return the numbers in which two temporary files' names differ, as those of $$ do."""
+    for x, y in _temporary_parts(one, two):
+        here, there = _NUMBERED.match(x), _NUMBERED.match(y)
+        if here and there and here.group(1, 3) == there.group(1, 3):
+            return here[2], there[2]
+    return None
+
+
+def drawn(one: str, two: str) -> tuple[str, str] | None:
+    """Return the ends in which two temporary folders' names differ, as those of mkdtemp do."""
+    for x, y in _temporary_parts(one, two):
+        for length in (8, 6, 10):  # of Python, of mktemp(1) and mkdtemp(3), of perl
+            if x[:-length] != y[:-length] or not x[:-length].endswith((".", "-", "_")):
+                continue
+            if all(_looks_drawn(part[-length:]) for part in (x, y)):
+                return x, y
+    return None
+
+
+def _temporary_parts(one: str, two: str) -> list[tuple[str, str]]:
+    if not (_TEMPORARY.match(one) and _TEMPORARY.match(two)):
+        return []
+    return [p for p in zip(one.split("/"), two.split("/"), strict=False) if p[0] != p[1]][:1]
+
+
+def _looks_drawn(word: str) -> bool:
+    """Letters and digits (or both cases) mixed; a number alone is a process's."""
+    kinds = (str.isdigit, str.islower, str.isupper, "_".__eq__)
+    known = all(c.isalnum() or c == "_" for c in word)
+    return known and not word.isdigit() and sum(any(map(kind, word)) for kind in kinds) > 1
 
 
 def common_end(one: str, two: str) -> int:

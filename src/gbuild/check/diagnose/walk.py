@@ -49,7 +49,7 @@ def _of_files(where: str, a: bytes, b: bytes, depth: int) -> Iterator[Difference
 
 
 def _of_containers(where: str, a: Container, b: Container, depth: int) -> Iterator[Difference]:
-    found = list(_fields(where, a.kind, a.fields, b.fields))
+    found: list[Difference] = [*_fields(where, a.kind, a.fields, b.fields)]
     yield from found
     pairs = _paired(a.members, b.members)
     if a.ordered:
@@ -66,7 +66,9 @@ def _of_containers(where: str, a: Container, b: Container, depth: int) -> Iterat
             yield OnlyIn(where=place, side="b" if one is None else "a")
             continue
         same = same and one == two
-        yield from _fields(place, a.kind, one.fields, two.fields)
+        for field in _fields(place, a.kind, one.fields, two.fields):
+            if field.name != "packed size" or one.data == two.data:  # else it follows the content
+                yield field
         for difference in _of_files(place, one.data, two.data, depth + 1):
             if a.kind == "elf" and isinstance(difference, Change):
                 yield replace(difference, program=not name.startswith(_DATA))
@@ -76,7 +78,7 @@ def _of_containers(where: str, a: Container, b: Container, depth: int) -> Iterat
         yield Field(where=where, kind=a.kind, name="packing", a="", b="")
 
 
-def _fields(where: str, kind: str, a: object, b: object) -> Iterator[Difference]:
+def _fields(where: str, kind: str, a: object, b: object) -> Iterator[Field]:
     one, two = dict(a), dict(b)  # type: ignore[call-overload]
     for name in sorted(one.keys() | two.keys()):
         left, right = one.get(name, ""), two.get(name, "")

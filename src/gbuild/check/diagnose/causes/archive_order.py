@@ -8,7 +8,7 @@ from gbuild.check.diagnose.differences import Difference, Order
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Order(kind="tar" | "zip" | "ar" as kind, a=a, b=b):
+        case Order(kind="tar" | "zip" | "ar" | "cpio" as kind, a=a, b=b):
             first = next(n for n, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
             return f"{kind} member {first + 1} {versus(a[first], b[first])}"
         case _:

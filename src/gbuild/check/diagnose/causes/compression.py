@@ -8,7 +8,7 @@ from gbuild.check.diagnose.differences import Difference, Field
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Field(kind="gzip" | "zip", name="level" | "method" as name, a=a, b=b):
+        case Field(kind="gzip" | "zip", name="level" | "method" | "packed size" as name, a=a, b=b):
             return f"{name} {versus(a, b)}"
         case Field(kind="gzip" | "bzip2" | "xz" | "zip" as kind, name="packing"):
             return f"the {kind} data differ, what they unpack to does not"

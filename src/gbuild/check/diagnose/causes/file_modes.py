@@ -8,7 +8,7 @@ from gbuild.check.diagnose.differences import Difference, Field
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Field(kind="tar" | "zip", name="mode", a=a, b=b):
+        case Field(kind="tar" | "zip" | "cpio", name="mode", a=a, b=b):
             return f"mode {versus(a, b)}"
         case _:
             pass

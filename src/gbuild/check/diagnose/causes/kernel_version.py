@@ -8,7 +8,10 @@ from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:[-+.~][0-9A-Za-z.+~_-]+)?\Z")
-_NAMED = re.compile(r"(?:linux|kernel|uname|utsname|osrelease|os_release)", re.IGNORECASE)
+_NAMED = re.compile(r"(?:linux|kernel|uname|utsname|osrelease|osvers|os_release)", re.IGNORECASE)
+_BUILT = re.compile(r"(?:uname|\blinux ).*#\d+\S* SMP", re.IGNORECASE)
+"""A line with the field "version" of utsname: how the kernel was built."""
+
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.+~_-"
 
 
@@ -19,6 +22,9 @@ def _explains(difference: Difference) -> str | None:
             one, two = (word.removeprefix("Linux-").removeprefix("linux-") for word in (one, two))
             if _VERSION.match(one) and _VERSION.match(two) and _NAMED.search(change.lines()[0]):
                 return versus(one, two)
+            after = "#" in change.before.rpartition("\n")[2]
+            if after and all(_BUILT.search(line) for line in change.lines()):
+                return versus(*change.lines())
         case _:
             pass
     return None

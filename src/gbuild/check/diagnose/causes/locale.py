@@ -6,6 +6,7 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.languages import translated
 
 _NAMED = re.compile(r"(?:\bLANG|\bLC_[A-Z]+|\bLANGUAGE|locale|charset|codeset|encoding)\W{0,6}\Z",
                     re.IGNORECASE)  # fmt: skip
@@ -23,6 +24,8 @@ def _explains(difference: Difference) -> str | None:
             one, two = change.words(_WORD)
             before = change.left.rstrip(_WORD).decode("utf-8", "replace")
             values = bool(_VALUE.match(one) and _VALUE.match(two))
+            if translated(*change.lines()):
+                return versus(*change.lines())
             if values or (_NAMED.search(before) and (one or two)):
                 return versus(one, two)
         case _:

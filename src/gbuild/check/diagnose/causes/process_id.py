@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.numbers import number_named
+from gbuild.check.diagnose.paths import numbered, paths
 
 _NAMES = r"p?pid|process(?:[ _]?id)?|inode|st_ino"
 
@@ -13,6 +14,10 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change() as change if found := number_named(change, _NAMES):
             return versus(*found)
+        case Change(text=True) as change if (at := paths(change)) and (found := numbered(*at)):
+            return versus(*found)
+        case Field(kind="cpio", name="inode", a=a, b=b):
+            return f"inode {versus(a, b)}"
         case _:
             pass
     return None

@@ -8,6 +8,7 @@ from collections import Counter
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.paths import drawn, paths
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _TEMPORARY = re.compile(r"(?:tmp[._-]?[0-9A-Za-z_]{6,12}|cc[0-9A-Za-z]{6})(?![0-9A-Za-z])")
@@ -17,7 +18,12 @@ _DIGESTS = frozenset({32, 40, 56, 64, 96, 128})
 _NAMED = re.compile(
     r"(?:uuid|guid|nonce|random|token|salt|/ID|boundary)\W{0,6}\w*\W*\Z", re.IGNORECASE
 )
+_ANCHOR = re.compile(r"(?:\bid=[\"']|href=[\"']#|url\(#)\Z")
+_LABEL = re.compile(r"[A-Za-z_-]{0,8}?(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\Z")
+"""Names of parts of a picture or page, drawn by the program that wrote it."""
+
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.+/="
+_LETTERS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 _RICH = 3.0
 """Bits a character: names that people choose have less."""
 
@@ -30,11 +36,24 @@ def _explains(difference: Difference) -> str | None:
                 found = form.findall(one), form.findall(two)
                 if all(found) and found[0] != found[1]:
                     return versus(one, two)
-            if _random(one, two) or (_NAMED.search(change.before) and one and two):
+            if (at := paths(change)) and (ends := drawn(*at)):
+                return versus(*ends)
+            if (
+                _random(one, two)
+                or _labels(change)
+                or (_NAMED.search(change.before) and one and two)
+            ):
                 return versus(one, two)
         case _:
             pass
     return None
+
+
+def _labels(change: Change) -> bool:
+    one, two = change.words(_LETTERS)
+    before = change.left.rstrip(_LETTERS).decode("utf-8", "replace")
+    drawn_both = bool(_LABEL.match(one) and _LABEL.match(two)) and len(one) == len(two)
+    return drawn_both and bool(_ANCHOR.search(before))
 
 
 def _random(one: str, two: str) -> bool:

@@ -17,7 +17,7 @@ _APART = 40 * 86_400
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Field(name="mtime", kind="pe" | "png" as kind, a=a, b=b):
+        case Field(name="mtime", kind="pe" | "png" | "cpio" as kind, a=a, b=b):
             return f"{kind} header {versus(a, b)}"
         case Change(text=True) as change:
             return _in_text(change)

@@ -11,12 +11,15 @@ from gbuild.check.diagnose.differences import Change, Difference, Field
 
 _STEP = timedelta(minutes=15)
 _FARTHEST = timedelta(hours=26)
-_ZONE = re.compile(r"(?:[A-Z]{1,5}|[+-]\d\d:?\d\d)\Z")
+_DAY = timedelta(days=1)
+_ZONE = re.compile(r"(?![AP]M\Z)(?:[A-Z]{1,5}|[+-]\d\d:?\d\d)\Z")
 
 
 def same_moment(a: str, b: str) -> bool:
     """Say whether two times differ as those of two zones do: by whole quarters of an hour."""
     apart = distance(a, b)
+    if apart and not apart % _DAY:  # the same time of another day
+        return False
     return bool(apart) and abs(apart) <= _FARTHEST and not apart % _STEP  # type: ignore[arg-type, operator]
 
 

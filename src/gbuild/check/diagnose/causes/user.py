@@ -8,7 +8,12 @@ from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
 
 _BEFORE = re.compile(
-    r"\b(?:user(?:name)?|logname|author|packager|owner|uid|built by|by)\W{1,4}\Z", re.IGNORECASE
+    r"(?<![A-Za-z])(?:user(?:name)?|logname|author|packager|owner|uid|"
+    r"(?:built|build|compiled?|made|created|generated|packaged|prepared|signed)[ _-]by)\W{1,4}\Z|"
+    r"\b(?:By|BY):\W{0,3}\Z|"
+    r"^%%For:\W{1,3}\Z|"  # PostScript's Document Structuring Conventions
+    r"^Packaged: [^;\n]*; \Z",  # the DESCRIPTION of a package of R
+    re.IGNORECASE | re.MULTILINE,
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z|\d{1,6}\Z")
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-"

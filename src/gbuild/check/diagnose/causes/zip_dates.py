@@ -5,15 +5,15 @@ from __future__ import annotations
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Difference, Field
 
-_TIMES = ("5455", "5875")
-"""Extra fields, as hex of their two bytes: "UT" and "Ux", which hold times and owners."""
+_TIMES = "5554"
+"""The extra field "UT", which holds times, as hex of its two bytes."""
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Field(kind="zip", name="mtime", a=a, b=b):
             return f"date {versus(a, b)}"
-        case Field(kind="zip", name="extra", a=a, b=b) if a[:4] == b[:4] == _TIMES[0]:
+        case Field(kind="zip", name="extra", a=a, b=b) if a[:4] == b[:4] == _TIMES:
             return f"extended time {versus(a, b)}"
         case _:
             pass
