@@ -51,10 +51,15 @@ def _text(block: str) -> Pair:
     return pair(name, first.encode(), second.encode(), causes, also)
 
 
-def objects() -> list[Pair]:
-    """What gcc 12 made of small programs."""
+def gcc() -> dict[str, bytes]:
+    """What gcc 12 made of small programs, by name."""
     lines = (HERE / "held_out_elf.txt").read_text(encoding="ascii").splitlines()
-    held = {name: lzma.decompress(base64.b85decode(code)) for name, code in map(str.split, lines)}
+    return {name: lzma.decompress(base64.b85decode(code)) for name, code in map(str.split, lines)}
+
+
+def objects() -> list[Pair]:
+    """The pairs of objects of the first set."""
+    held = gcc()
     return [
         pair("built.o", held["date_a.o"], held["date_b.o"], "timestamp"),
         pair("half-debug.o", held["dbg_1.o"], held["dbg_2.o"], "build-path"),

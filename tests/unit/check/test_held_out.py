@@ -12,6 +12,7 @@ from gbuild.check.diagnose.diagnosis import diagnose
 
 from .held_out import Pair, objects, texts
 from .held_out_archives import archives
+from .held_out_later import second
 
 FOLLOWING = {"build-id", "digest"}
 """Causes that only follow others: they count neither way."""
