@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
 
 from gbuild.check.diagnose.diagnosis import diagnose
 
 from .held_out import Pair, objects, texts
 from .held_out_archives import archives
 from .held_out_later import second
+
+PAGE = Path(__file__).parents[3] / "docs/reference/causes.md"
 
 FOLLOWING = {"build-id", "digest"}
 """Causes that only follow others: they count neither way."""
@@ -68,3 +73,19 @@ def test_few_names_are_wrong_and_few_are_missed() -> None:
     counts = count(first())
     assert counts.precision >= 0.98, counts.wrong
     assert counts.recall >= 0.9, counts.missed
+
+
+def test_the_second_set_is_large_enough() -> None:
+    pairs = second()
+    assert len({pair.name for pair in pairs}) == len(pairs) == 37
+    assert all(pair.first != pair.second for pair in pairs)
+
+
+@pytest.mark.parametrize(
+    ("row", "pairs"), [("first set, after mending", first()), ("second set", second())]
+)
+def test_the_page_tells_the_counts_as_they_are(row: str, pairs: list[Pair]) -> None:
+    """The second set is counted and told, never mended for."""
+    counts = count(pairs)
+    numbers = (counts.right, len(counts.wrong), len(counts.missed), len(counts.unknown))
+    assert f"| {row} | {' | '.join(map(str, numbers))} |\n" in PAGE.read_text(), counts

@@ -10,7 +10,7 @@ class Field:
     """A field of a structure that has a name.
 
     ``where`` leads to it (``a.tar.gz > a.tar > b.txt``), ``kind`` is the structure: gzip, tar,
-    zip, ar, elf, pyc, png; ``a`` and ``b`` are the two values as text.
+    zip, ar, cpio, elf, pyc, png; ``a`` and ``b`` are the two values as text.
     """
 
     where: str
