@@ -16,7 +16,7 @@ _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]{16,}\Z")
 _TOKEN = re.compile(r"[0-9A-Za-z+/_=-]{12,}\Z")
 _DIGESTS = frozenset({32, 40, 56, 64, 96, 128})
 _NAMED = re.compile(
-    r"(?:uuid|guid|nonce|random|token|salt|/ID|boundary)\W{0,6}\w*\W*\Z", re.IGNORECASE
+    r"(?:uuid|guid|nonce|random|token|salt|/ID|boundary)(?![A-Za-z])\W{0,6}\w*\W*\Z", re.IGNORECASE
 )
 _ANCHOR = re.compile(r"(?:\bid=[\"']|href=[\"']#|url\(#)\Z")
 _LABEL = re.compile(r"[A-Za-z_-]{0,8}?(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\Z")
