@@ -98,14 +98,7 @@ class Builds:
         outcomes: tuple[JobOutcome, ...] = ()
         failure = ""
         try:
-            outcomes = run_jobs(
-                plan,
-                self._ready.images,
-                replace(order.conditions.options, parallel=1),
-                self._parts,
-                workspace,
-                machines,
-            )
+            outcomes = self._outcomes(plan, order, workspace, machines)
         except (BuildFailed, TimedOut, BackendFailure) as error:
             if order.kind in ("control", "repeat") or self._ending:
                 raise
@@ -119,6 +112,19 @@ class Builds:
             seconds=time.monotonic() - started,
             failure=failure,
         )
+
+    def _outcomes(
+        self, plan: Plan, order: Order, workspace: Workspace, machines: Machines
+    ) -> tuple[JobOutcome, ...]:
+        """Run the plan; a target that is lost is tried once more, lest a full host is a verdict."""
+        options = replace(order.conditions.options, parallel=1)
+        try:
+            return run_jobs(plan, self._ready.images, options, self._parts, workspace, machines)
+        except BackendFailure as error:
+            if self._ending:
+                raise
+            self._parts.sink(Event("warning", f"trying once more: {error.brief}"))
+            return run_jobs(plan, self._ready.images, options, self._parts, workspace, machines)
 
     def _plan(self, conditions: Conditions) -> Plan:
         prepared = self._ready.prepared

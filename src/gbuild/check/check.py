@@ -12,7 +12,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gbuild.check.builds import Builds, Order, locate
-from gbuild.check.diagnose.diagnosis import Known, diagnose_files
+from gbuild.check.diagnose.apart import diagnose_apart
+from gbuild.check.diagnose.diagnosis import Known
 from gbuild.check.search import Build, Search
 from gbuild.check.variations import Conditions, Grounds, Variation, applicable, control, vary
 from gbuild.engine.build import make_ready
@@ -71,7 +72,10 @@ def check(
         grounds = grounds_of(ready.prepared.descriptor, parts.backend)
         folder = _fresh_folder(workspace, ready.prepared.descriptor.name)
         work = _Check(
-            usual=control(Conditions(options=chosen, surroundings=USUAL), grounds),
+            usual=control(
+                Conditions(options=chosen, surroundings=USUAL, processors=grounds.processors),
+                grounds,
+            ),
             variations=_chosen(grounds, options),
             builds=Builds(ready, parts, folder, workers=options.build.parallel),
             options=options,
@@ -260,7 +264,7 @@ def _traced(
         return artifact
     facts = [fact for fact in known if fact.cause in pair.varied]
     here, there = (locate(build, artifact.path, labels) for build in (builds[0], pair))
-    found = diagnose_files(here, there, name=artifact.path, known=facts)
+    found = diagnose_apart(here, there, name=artifact.path, known=facts)
     return replace(artifact, traces=found.traces, unknown=found.unknown)
 
 
@@ -286,7 +290,7 @@ def _waived(artifact: CheckedArtifact, waivers: Sequence[Waiver], today: str) ->
 
 
 def _keep_what_differs(result: CheckResult, labels: Sequence[str]) -> None:
-    """Remove the builds' files that no reader of the result needs: all but one differing pair."""
+    """Remove what every build made like the control; the control and what differs stay."""
     control_ = dict(result.builds[0].artifacts)
     for build in result.builds[1:]:
         for path, sha256 in build.artifacts:

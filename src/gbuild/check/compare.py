@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from gbuild.check.diagnose.diagnosis import diagnose_files
+from gbuild.check.diagnose.apart import diagnose_apart
 from gbuild.errors import UsageFailure
 from gbuild.formats.manifest import read_in_manifest, read_manifest
 from gbuild.formats.report import read_report
@@ -38,7 +38,11 @@ def compare(a: Path, b: Path) -> Differing:
     if kinds[0] == "report":
         reports = (read_report(read_small(path, limit=LARGEST)) for path in (a, b))
         return compare_reports(str(a), next(reports), str(b), next(reports))
-    artifacts = _of_folders(a, b) if kinds[0] == "folder" else (_of_files(b.name, a, b),)
+    artifacts = (
+        _of_folders(a, b)
+        if kinds[0] == "folder"
+        else (_of_files(b.name, a.resolve(), b.resolve()),)
+    )
     return Differing(a=str(a), b=str(b), artifacts=tuple(artifacts))
 
 
@@ -85,7 +89,7 @@ def _of_files(name: str, a: Path, b: Path) -> Compared:
         return Compared(path=name, presence=Presence.SAME, a=one, b=two)
     if a.is_symlink() or b.is_symlink():
         return Compared(path=name, presence=Presence.DIFFERS, a=one, b=two, unknown=True)
-    found = diagnose_files(a, b, name=name)
+    found = diagnose_apart(a, b, name=name)
     return Compared(
         path=name,
         presence=Presence.DIFFERS,
@@ -141,6 +145,7 @@ def compare_reports(name_a: str, a: Report, name_b: str, b: Report) -> Differing
         artifacts=artifacts,
         changed=(*_inputs(a, b), *_packages(a, b)),
         explained=True,
+        packages_known=bool(a.base_manifests and b.base_manifests),
     )
 
 
@@ -164,7 +169,10 @@ def _inputs(a: Report, b: Report) -> Iterator[Changed]:
 
 def _packages(a: Report, b: Report) -> Iterator[Changed]:
     for label in dict.fromkeys((*a.base_manifests, *b.base_manifests)):
-        if label in a.base_manifests and label in b.base_manifests:
+        if label not in a.base_manifests or label not in b.base_manifests:
+            told = ("its packages" if label in r.base_manifests else "" for r in (a, b))
+            yield Changed(kind="package", name=label, a=next(told), b=next(told))
+        else:
             one, two = (_versions(r.base_manifests[label].splitlines()) for r in (a, b))
             for name in sorted(one.keys() | two.keys()):
                 left, right = one.get(name, ("", "")), two.get(name, ("", ""))
@@ -219,6 +227,6 @@ def because(differing: Differing) -> tuple[str, ...]:
     rest = sum(not change.newer for change in packages)
     if rest:
         said.append(f"{rest} packages that only one has, or with other bytes")
-    if not said and not differing.same:
+    if not said and not differing.same and differing.packages_known:
         return ("inputs and packages are the same: the build is not reproducible (gcheck)",)
     return tuple(said)

@@ -38,11 +38,11 @@ def read(path: Path) -> tuple[Past, ...]:
     """
     if not path.exists():
         return ()
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_bytes().splitlines()
     return tuple(_past(path, number, line) for number, line in enumerate(lines, 1))
 
 
-def _past(path: Path, number: int, line: str) -> Past:
+def _past(path: Path, number: int, line: bytes) -> Past:
     try:
         return _parsed(json.loads(line))
     except (ValueError, KeyError, TypeError, AttributeError) as error:

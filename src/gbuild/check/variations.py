@@ -36,10 +36,11 @@ _NOISE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What one build of a check is planned with."""
+    """What one build of a check is planned with; ``processors`` are those that may be used."""
 
     options: BuildOptions
     surroundings: Surroundings
+    processors: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,11 @@ def _options(change: Callable[[BuildOptions], BuildOptions]) -> Callable[[Condit
     return apply
 
 
+def _first_processor(conditions: Conditions) -> Conditions:
+    changed = replace(conditions.surroundings, processors=conditions.processors[:1])
+    return replace(conditions, surroundings=changed)
+
+
 def _one_processor(grounds: Grounds) -> str:
     if len(grounds.processors) == 1:
         return "this host has one processor"
@@ -232,7 +238,7 @@ VARIATIONS: tuple[Variation, ...] = (
         control="all",
         varied="one",
         needs="two processors, a backend that can hold a target to one",
-        apply=_around(processors=(0,)),
+        apply=_first_processor,
         missing=_one_processor,
     ),
     Variation(

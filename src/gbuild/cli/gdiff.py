@@ -61,14 +61,14 @@ def gdiff(
 def _print(session: Session, found: Differing, *, everything: bool, markdown: bool) -> None:
     from gbuild.check.comparison_document import document
     from gbuild.ui import comparison_text
-    from gbuild.ui.escape import terminal
+    from gbuild.ui.escape import line as escaped
 
     session.answer(document(found))
     if markdown:
         session.say(comparison_text.markdown(found).rstrip("\n"))
         return
     for line in comparison_text.lines(found, everything=everything):
-        session.say(terminal(line))
+        session.say(escaped(line))
 
 
 def main() -> None:

@@ -55,7 +55,8 @@ class Changed:
 class Differing:
     """A whole comparison; ``a`` and ``b`` are what the person calls the sides.
 
-    ``explained`` says whether inputs and packages were known and compared.
+    ``explained`` says whether inputs and packages were compared, ``packages_known`` whether both
+    sides name packages at all.
     """
 
     a: str
@@ -63,6 +64,7 @@ class Differing:
     artifacts: tuple[Compared, ...]
     changed: tuple[Changed, ...] = ()
     explained: bool = False
+    packages_known: bool = False
 
     @property
     def same(self) -> bool:

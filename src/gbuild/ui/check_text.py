@@ -30,6 +30,9 @@ def lines(result: CheckResult) -> Iterator[str]:
     yield summary(result)
     for artifact in result.artifacts:
         yield from _artifact(artifact)
+    for build in result.builds:
+        if build.failure:
+            yield f"build {build.number} failed and counts as changed: {build.failure}"
     missing = [f"{t.name} ({t.missing})" for t in result.variations if t.missing]
     if missing:
         yield f"not varied: {', '.join(missing)}"

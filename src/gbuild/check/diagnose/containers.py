@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import bz2
+import gzip
 import io
 import lzma
 import struct
@@ -21,8 +22,15 @@ LARGEST = 1 << 30
 """Bytes that one file may have when it is unpacked; a larger one is looked at as it is."""
 
 _MOST_MEMBERS = 200_000
-_BAD = (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError, RuntimeError,
-        struct.error, zlib.error, lzma.LZMAError, NotImplementedError, KeyError)  # fmt: skip
+_EMPTY = (0, 8)
+"""SHT_NULL and SHT_NOBITS: sections without bytes."""
+
+_BAD = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, ValueError, RuntimeError, NotImplementedError, KeyError, IndexError),
+    *(OverflowError, MemoryError),
+)
+"""What the readers of hostile files are known to raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +78,17 @@ def _gzip(data: bytes) -> Container:
             end = data.index(b"\0", position)
             fields[name] = data[position:end].decode("latin-1")
             position = end + 1
-    inner = _inflate(zlib.decompressobj(31), data)
+    inner = _inflate(data)
     return Container("gzip", (Member("", inner),), fields)
 
 
-def _inflate(stream: zlib._Decompress, data: bytes) -> bytes:
+def _inflate(data: bytes) -> bytes:
     """Unpack every member of a gzip file."""
-    found = io.BytesIO()
-    while data:
-        found.write(stream.decompress(data, LARGEST - found.tell() + 1))
-        if found.tell() > LARGEST or stream.unconsumed_tail:
-            raise _TooLarge
-        if not stream.eof:
-            raise EOFError
-        data = stream.unused_data.lstrip(b"\0")
-        stream = zlib.decompressobj(31)
-    return found.getvalue()
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        found = stream.read(LARGEST + 1)
+    if len(found) > LARGEST:
+        raise _TooLarge
+    return found
 
 
 def _packed(kind: str, unpacker: Callable[[], lzma.LZMADecompressor | bz2.BZ2Decompressor],
@@ -101,8 +104,12 @@ def _packed(kind: str, unpacker: Callable[[], lzma.LZMADecompressor | bz2.BZ2Dec
 
 def _tar(data: bytes) -> Container:
     members = []
+    left = LARGEST
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
         for info in tar:
+            left -= info.size
+            if left < 0 or info.issparse():
+                raise _TooLarge
             stream = tar.extractfile(info) if info.isreg() else None
             content = stream.read() if stream else info.linkname.encode("utf-8", "surrogateescape")
             members.append(Member(info.name, content, _tar_fields(info)))
@@ -153,6 +160,8 @@ def _ar(data: bytes) -> Container:
     while position + 60 <= len(data):
         name, mtime, uid, gid, mode, size = struct.unpack_from("16s12s6s6s8s10s", data, position)
         length = int(size)
+        if length < 0:
+            raise ValueError
         content = data[position + 60 : position + 60 + length]
         position += 60 + length + length % 2
         title = name.decode("latin-1").rstrip()
@@ -199,12 +208,14 @@ def _elf(data: bytes) -> Container:
         f"{order}32xI10xHHH", f"{order}IIIIIIII")  # fmt: skip
     table, size, count, names_at = struct.unpack_from(layout[0], data)
     headers = [struct.unpack_from(layout[1], data, table + n * size) for n in range(count)]
+    if sum(header[5] for header in headers if header[1] not in _EMPTY) > len(data):
+        raise _TooLarge  # sections that lie over one another
     _, _, _, _, offset, length, *_ = headers[names_at]
     names = data[offset : offset + length]
     members: list[Member] = []
     texts: list[bytes] = []
     for title_at, kind, _flags, _address, offset, length, *_ in headers:
-        if kind not in (0, 8):  # SHT_NULL and SHT_NOBITS have no bytes
+        if kind not in _EMPTY:
             title = names[title_at : names.index(b"\0", title_at)].decode("latin-1")
             content = data[offset : offset + length]
             if title.startswith(_STRINGS):

@@ -10,7 +10,7 @@ from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.causes import all_causes
 from gbuild.check.diagnose.containers import LARGEST
 from gbuild.check.diagnose.differences import Change, Difference
-from gbuild.check.diagnose.walk import differences
+from gbuild.check.diagnose.walk import MOST, differences
 from gbuild.model.check import Trace
 
 _EXAMPLES = 3
@@ -50,7 +50,9 @@ def diagnose(name: str, a: bytes, b: bytes, *, known: Sequence[Known] = ()) -> D
     """Compare two files' bytes; ``name`` is what they are called."""
     found: dict[str, list[tuple[Cause, str, str]]] = {}
     text_unknown = False
-    for difference in differences(name, a, b):
+    for number, difference in enumerate(differences(name, a, b), 1):
+        if number == MOST:
+            text_unknown = True  # what comes after it was not looked at
         named = _explained(difference, known)
         if named is not None:
             traces = found.setdefault(named[0].name, [])

@@ -17,7 +17,8 @@ MOST = 2_000
 """Differences that one file may give; what comes after them is not looked at."""
 
 _DEEPEST = 12
-_LINES = 60_000
+_LINES = 15_000
+_TOKENS = 60_000
 _CONTEXT = 96
 _TOKEN = re.compile(rb"[A-Za-z0-9]+|[^A-Za-z0-9]")
 _STRING = re.compile(rb"([\x09\x20-\x7e]{4,})")
@@ -134,26 +135,35 @@ def _of_text(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
             yield from _of_line(where, b"".join(one[i1:i2]), b"".join(two[j1:j2]))
 
 
-def _blocks(
-    one: Sequence[object], two: Sequence[object]
-) -> Iterator[tuple[str, int, int, int, int]]:
-    """Compare two sequences; very long ones from place to place."""
-    if len(one) > _LINES or len(two) > _LINES:
-        for start in range(0, max(len(one), len(two)), _LINES // 4):
-            end = start + _LINES // 4
-            parts = SequenceMatcher(None, one[start:end], two[start:end], autojunk=False)
-            for tag, i1, i2, j1, j2 in parts.get_opcodes():
-                yield tag, i1 + start, i2 + start, j1 + start, j2 + start
-        return
-    yield from SequenceMatcher(None, one, two, autojunk=False).get_opcodes()
+def _blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[str, int, int, int, int]]:
+    """Compare two sequences; what they begin and end with alike is left out first."""
+    head = _alike(one, two)
+    tail = _alike(one[head:][::-1], two[head:][::-1])
+    ends = len(one) - tail, len(two) - tail
+    for start in range(head, max(ends), _LINES):
+        parts = (
+            one[start : min(start + _LINES, ends[0])],
+            two[start : min(start + _LINES, ends[1])],
+        )
+        for tag, i1, i2, j1, j2 in SequenceMatcher(None, *parts).get_opcodes():
+            yield tag, i1 + start, i2 + start, j1 + start, j2 + start
+
+
+def _alike(one: Sequence[bytes], two: Sequence[bytes]) -> int:
+    """Count what two sequences begin with alike."""
+    pairs = zip(one, two, strict=False)
+    return next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(one), len(two)))
 
 
 def _of_line(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
     """Compare two lines (or blocks of lines) word by word."""
     if a == b:
         return
+    if len(a) * len(b) > 16 * _TOKENS:
+        yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16])
+        return
     one, two = _TOKEN.findall(a), _TOKEN.findall(b)
-    if len(one) * len(two) > _LINES:
+    if len(one) * len(two) > _TOKENS:
         yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16])
         return
     if len(one) > 8 and one != two and Counter(one) == Counter(two):

@@ -7,6 +7,9 @@ import re
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Difference, Order
 
+_LONGEST = 512
+"""Characters at the end of a line that are looked at."""
+
 _FILE = re.compile(r"[\w@+.,/ -]*(?:/[\w@+.-]+|\w\.\w{1,8})/?[\"',;]?\s*\Z")
 _COMMAND = re.compile(r"(?:\A|\s)--?[A-Za-z]")
 """An option: such a line is a command, and no name."""
@@ -18,7 +21,9 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Order(kind="text", a=a, b=b):
             moved = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
-            files = sum(bool(_FILE.search(x)) and not _COMMAND.search(x) for x, _ in moved)
+            files = sum(
+                bool(_FILE.search(x[-_LONGEST:])) and not _COMMAND.search(x) for x, _ in moved
+            )
             if files >= _MOST * len(moved):
                 x, y = moved[0]
                 return f"{len(moved)} names in another order: {versus(x.strip(), y.strip())}"
