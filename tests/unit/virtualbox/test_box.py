@@ -28,7 +28,10 @@ GOOD = {
     "./disk.vmdk": vmdk(),
     "./Vagrantfile": b"anything",
     "./include/_Vagrantfile": b"anything",
+    "./info.json": b"anything",
 }
+FLAT = b'# Disk DescriptorFile\nRW 8 FLAT "/etc/shadow" 0\n'
+OTHER = '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "b">]><File ovf:href="/etc/shadow"/>'
 
 
 def box(folder: Path, files: dict[str, bytes]) -> Path:
@@ -61,8 +64,21 @@ def test_a_box_is_unpacked(tmp_path: Path, folder: Path) -> None:
         ({"./metadata.json": b"[]"}, "made for None"),
         ({"./metadata.json": b"{"}, "cannot be read"),
         ({"./box.ovf": b'<File ovf:href="../disk.vmdk"/>'}, "names a file that is not in it"),
-        ({"./box.ovf": b"<File ovf:href='/etc/shadow'/>"}, "names a file that is not in it"),
-        ({"./box.ovf": b'<File href = "&#47;etc"/>'}, "names a file that is not in it"),
+        ({"./box.ovf": b"<File ovf:href='/etc/shadow'/>"}, "names a file that is no disk"),
+        ({"./box.ovf": b'<File href = "&#47;etc/x.vmdk"/>'}, "names a file that is not in it"),
+        ({"./box.ovf": b'<File href="other.vmdk"/>'}, "names a file that is not in it"),
+        ({"./box.ovf": b'<File href="metadata.json"/>'}, "names a file that is no disk"),
+        ({"./box.ovf": OTHER.encode("utf-16")}, "not UTF-8"),
+        ({"./box.ovf": OTHER.encode("utf-16-le")}, "not UTF-8"),
+        ({"./box.ovf": OTHER.encode("utf-32-be")}, "not UTF-8"),
+        ({"./box.ovf": OTHER.encode("cp500")}, "not UTF-8"),
+        ({"./box.ovf": b"<?xml version='1.0' encoding = 'UTF-7'?>" + OVF}, "not UTF-8"),
+        ({"./box.ovf": b"\xef\xbb\xbf<?xml encoding='latin1'?>" + OVF}, "not UTF-8"),
+        ({"./box.ovf": b"<?xml version='1.0?>'  encoding='UTF-7'?>" + OVF}, "not UTF-8"),
+        ({"./d.VMDK": FLAT}, "no box needs: 'd.VMDK'"),
+        ({"./d.img": FLAT}, "no box needs: 'd.img'"),
+        ({"./d.vmdk": FLAT}, "d.vmdk is no disk that holds its own data"),
+        ({"./BOX.OVF": OVF}, "no box needs"),
         ({"./box.ovf": b'<!DOCTYPE x [<!ENTITY a "b">]>'}, "declares entities"),
         ({"./disk.vmdk": b'# Disk DescriptorFile\nRW 8 FLAT "/dev/sda" 0\n'}, "its own data"),
         ({"./disk.vmdk": vmdk('RW 8 FLAT "/dev/sda" 0')}, "takes data from another file"),
@@ -71,7 +87,7 @@ def test_a_box_is_unpacked(tmp_path: Path, folder: Path) -> None:
         ({"./disk.vmdk": b"KDMV"}, "its own data"),
         ({"./..": b"x"}, "no plain file"),
         ({"./-x": b"x"}, "no plain file"),
-        ({f"./{n}": b"" for n in range(99)}, "more than 64 files"),
+        ({f"./{n}.mf": b"" for n in range(99)}, "more than 64 files"),
     ],
 )
 def test_what_is_no_good_box_is_refused(
@@ -79,6 +95,13 @@ def test_what_is_no_good_box_is_refused(
 ) -> None:
     with pytest.raises(UsageFailure, match=says):
         unpack(box(tmp_path, {**GOOD, **changes}), folder)
+
+
+@pytest.mark.parametrize("head", [b"", b'\xef\xbb\xbf<?xml version="1.0" encoding="utf-8"?>'])
+def test_what_virtualbox_writes_is_taken(tmp_path: Path, folder: Path, head: bytes) -> None:
+    more = {"./box.ovf": head + OVF, "./box.mf": b"SHA1 ...", "./box.nvram": b"\0"}
+    unpack(box(tmp_path, {**GOOD, **more}), folder)
+    assert (folder / "box.nvram").read_bytes() == b"\0"
 
 
 def test_a_link_is_refused(tmp_path: Path, folder: Path) -> None:

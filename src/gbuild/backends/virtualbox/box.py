@@ -1,8 +1,9 @@
 """Vagrant's boxes for VirtualBox: a tar archive of metadata.json, box.ovf, disks and a Vagrantfile.
 
 The format is that of Vagrant's documentation ("Box File Format", "VirtualBox: Base Boxes"). A box
-is foreign: what is unpacked are plain files of one folder, the disks must hold their own data (a
-VMDK may name any other file of this host as its content), and the OVF may name nothing but them.
+is foreign: what is unpacked are plain files of one folder with names that are known, the disks must
+hold their own data (a VMDK may name any other file of this host as its content), and the OVF may
+name nothing but them, in an encoding in which that can be seen.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from gbuild.errors import HostFailure, UsageFailure
 OVF = "box.ovf"
 
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*", re.ASCII)
+_TAKEN = frozenset({OVF, "metadata.json", "Vagrantfile"})
+_TAKEN_SUFFIXES = (".vmdk", ".mf", ".nvram")
+_LEFT_OUT = frozenset({"info.json", "vagrant_private_key"})
+"""What boxes have beside these, for Vagrant alone: it is not unpacked."""
+_ENCODING = re.compile(rb"encoding\s*=\s*[\"']?([^\"'\s?>]*)")
 _HREF = re.compile(rb"href\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _EXTENT = re.compile(r"^\s*(?:RW|RDONLY|NOACCESS)\s+\d+\s+(\w+)", re.MULTILINE)
 _SPARSE = b"KDMV"
@@ -95,10 +101,12 @@ def _extract(archive: tarfile.TarFile, folder: Path, box: Path) -> None:
         name = member.name.removeprefix("./")
         if number > _MOST_FILES:
             raise _refusal(box, f"it holds more than {_MOST_FILES} files")
-        if member.isdir() or "/" in name:
+        if member.isdir() or "/" in name or name in _LEFT_OUT:
             continue  # such as include/, which only Vagrant reads
         if not member.isreg() or not _PLAIN.fullmatch(name):
             raise _refusal(box, f"it holds something that is no plain file: {ascii(name)[:100]}")
+        if name not in _TAKEN and not name.endswith(_TAKEN_SUFFIXES):
+            raise _refusal(box, f"it holds a file that no box needs: {ascii(name)[:100]}")
         free = os.statvfs(folder)
         if member.size > free.f_bavail * free.f_frsize:
             raise HostFailure(f"there is no room for {name} of {box.name}: {member.size} bytes")
@@ -124,12 +132,28 @@ def _check_metadata(box: Path, folder: Path) -> None:
 
 def _check_ovf(box: Path, ovf: Path) -> None:
     data = _text(box, ovf)
+    if not _is_utf8(data):
+        raise _refusal(box, f"its {OVF} is not UTF-8")
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         raise _refusal(box, f"its {OVF} declares entities")
     for match in _HREF.finditer(data):
         name = (match[1] or match[2] or b"").decode(errors="replace")
+        if not name.endswith(".vmdk"):
+            raise _refusal(box, f"its {OVF} names a file that is no disk: {ascii(name)[:100]}")
         if not _PLAIN.fullmatch(name) or not (ovf.parent / name).is_file():
             raise _refusal(box, f"its {OVF} names a file that is not in it: {ascii(name)[:100]}")
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Say whether an XML reader takes these bytes as the text that they are as UTF-8.
+
+    It recognizes others by their first bytes or by the declaration (XML 1.0, appendix F).
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return False
+    return "\0" not in text and {name.lower() for name in _ENCODING.findall(data)} <= {b"utf-8"}
 
 
 def _check_disk(box: Path, path: Path) -> None:
