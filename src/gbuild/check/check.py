@@ -16,7 +16,7 @@ from gbuild.check.diagnose.apart import diagnose_apart
 from gbuild.check.diagnose.diagnosis import Known
 from gbuild.check.search import Build, Search
 from gbuild.check.variations import Conditions, Grounds, Variation, applicable, control, vary
-from gbuild.engine.build import make_ready
+from gbuild.engine.build import Ready, make_ready
 from gbuild.engine.prepare import Parts
 from gbuild.engine.workspace import Workspace
 from gbuild.errors import UsageFailure
@@ -69,6 +69,7 @@ def check(
     with workspace.locked(wait=options.build.wait):
         chosen = replace(options.build, cache_read_only=True, resume=False, parallel=1)
         ready = make_ready(path, chosen, parts, workspace)
+        refuse_foreign(ready, parts.backend)
         grounds = grounds_of(ready.prepared.descriptor, parts.backend)
         folder = _fresh_folder(workspace, ready.prepared.descriptor.name)
         work = _Check(
@@ -112,6 +113,19 @@ def grounds_of(descriptor: Descriptor, backend: Backend) -> Grounds:
         varies=backend.varies,
         processors=tuple(sorted(os.sched_getaffinity(0))),
     )
+
+
+def refuse_foreign(ready: Ready, backend: Backend) -> None:
+    """Refuse machines that a person made: they would not vary, and everything seem the same.
+
+    Raises:
+        UsageFailure: the backend has such a machine for one of the images.
+    """
+    if any(backend.foreign(image) for image in ready.images.values()):
+        raise UsageFailure(
+            f"the backend {backend.name} has machines that a person made, which gcheck cannot vary",
+            hint="gcheck on another backend: --backend userns",
+        )
 
 
 def _fresh_folder(workspace: Workspace, name: str) -> Path:

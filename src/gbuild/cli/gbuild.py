@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gbuild.cli import _building as building
 from gbuild.cli._boundary import Session, backend_options, run, shared_options
 
 if TYPE_CHECKING:
@@ -37,10 +38,8 @@ class Pairs(click.ParamType[dict[str, str]]):
 
 
 @click.command(name="gbuild")
-@click.argument(
-    "descriptor", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-)
-@click.option("--allow-sudo", is_flag=True, help="Let a descriptor with 'sudo: true' have it.")
+@building.descriptor_argument
+@building.allow_sudo
 @click.option(
     "-i",
     "--skip-image",
@@ -49,25 +48,8 @@ class Pairs(click.ParamType[dict[str, str]]):
     help="Accepted as in Gitian: images at hand are always reused, targets are always clean.",
 )
 @click.option("--upgrade", is_flag=True, help="Use today's packages although there is a lock.")
-@click.option(
-    "-j",
-    "--num-make",
-    "num_procs",
-    type=click.IntRange(1, 1024),
-    default=2,
-    show_default=True,
-    metavar="PROCS",
-    help="Processes the script may use (MAKEOPTS, NUM_PROCS).",
-)
-@click.option(
-    "-m",
-    "--memory",
-    type=click.IntRange(64),
-    default=2000,
-    show_default=True,
-    metavar="MIB",
-    help="Memory of a target (NUM_MEM).",
-)
+@building.num_make
+@building.memory
 @click.option(
     "-c",
     "--commit",
@@ -104,7 +86,7 @@ class Pairs(click.ParamType[dict[str, str]]):
     metavar="N",
     help="Jobs that run side by side.",
 )
-@click.option("--offline", is_flag=True, help="Use no network, and give the script none.")
+@building.offline
 @click.option(
     "--accept-drift",
     is_flag=True,
@@ -112,21 +94,10 @@ class Pairs(click.ParamType[dict[str, str]]):
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and start nothing.")
 @click.option("--keep", is_flag=True, help="Let a failed target live on, for a shell in it.")
-@click.option("--wait", is_flag=True, help="Wait until another gbuild leaves the workspace.")
+@building.wait
 @click.option("--resume", is_flag=True, help="Do not build again what this plan has finished.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Kill a script that takes longer.",
-)
-@click.option(
-    "--scratch",
-    type=click.Choice(["tmpfs", "disk"]),
-    default="tmpfs",
-    show_default=True,
-    help="Where a target writes.",
-)
+@building.timeout
+@building.scratch
 @click.option(
     "--disk",
     type=click.IntRange(16),

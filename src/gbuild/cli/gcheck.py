@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gbuild.cli import _building as building
 from gbuild.cli._boundary import Session, backend_options, run, shared_options
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="gcheck")
-@click.argument(
-    "descriptor", type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
-)
+@building.descriptor_argument
 @click.option("--list", "show_list", is_flag=True, help="List what can be varied, build nothing.")
 @click.option("--only", multiple=True, metavar="NAME", help="Vary this; may be given again.")
 @click.option(
@@ -44,25 +43,8 @@ if TYPE_CHECKING:
     help="Builds that the search for causes may take.",
 )
 @click.option("--keep-builds", is_flag=True, help="Leave every build whole in var/check.")
-@click.option(
-    "-j",
-    "--num-make",
-    "num_procs",
-    type=click.IntRange(1, 1024),
-    default=2,
-    show_default=True,
-    metavar="PROCS",
-    help="As for gbuild.",
-)
-@click.option(
-    "-m",
-    "--memory",
-    type=click.IntRange(64),
-    default=2000,
-    show_default=True,
-    metavar="MIB",
-    help="As for gbuild.",
-)
+@building.num_make
+@building.memory
 @click.option(
     "--parallel",
     type=click.IntRange(1, 64),
@@ -71,22 +53,11 @@ if TYPE_CHECKING:
     metavar="N",
     help="Builds that run side by side.",
 )
-@click.option("--allow-sudo", is_flag=True, help="As for gbuild.")
-@click.option("--offline", is_flag=True, help="Use no network, and give the script none.")
-@click.option("--wait", is_flag=True, help="Wait until another gbuild leaves the workspace.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Kill a script that takes longer.",
-)
-@click.option(
-    "--scratch",
-    type=click.Choice(["tmpfs", "disk"]),
-    default="tmpfs",
-    show_default=True,
-    help="Where a target writes.",
-)
+@building.allow_sudo
+@building.offline
+@building.wait
+@building.timeout
+@building.scratch
 @backend_options
 @shared_options()
 def gcheck(
