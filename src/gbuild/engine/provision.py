@@ -44,6 +44,9 @@ _LINE = re.compile(
     r"\t(?P<want>[a-z-]+) (?P<error>[a-z-]+) (?P<status>[a-z-]+)",
     re.ASCII,
 )
+_ABSENT = frozenset({"not-installed", "config-files"})
+_WHOLE = frozenset({"installed", "triggers-awaited", "triggers-pending"})
+"""States of dpkg (dpkg-query(1)); in every other a package is neither there nor gone."""
 _APT = (
     *("apt-get", "-q", "-y", "--no-install-recommends", "--allow-downgrades"),
     *("--allow-change-held-packages", "--allow-remove-essential"),
@@ -100,15 +103,18 @@ def provision(
 
     Raises:
         Drifted: the machine differs from the lock, and ``accept_drift`` is not set.
-        BackendFailure: what the machine says of its packages cannot be read.
+        BackendFailure: what the machine says of its packages cannot be read, or dpkg left some of
+            them half done.
     """
-    before = compare(environment.packages, _installed(target))
+    before = compare(environment.packages, _installed(_rows(target)))
     wanted = (*before.missing, *(locked for locked, _ in before.other))
     if wanted:
         text = f"putting {len(wanted)} locked packages on the machine"
         sink(Event("step", text, {"job": label}))
         _install(target, wanted, environment, store, log)
-    installed = _installed(target)
+    rows = _rows(target)
+    _check_whole(rows)
+    installed = _installed(rows)
     drift = compare(environment.packages, installed)
     _judge(drift, environment, accept_drift=accept_drift, sink=sink, label=label)
     return Provisioned(installed, drift)
@@ -144,8 +150,8 @@ def _run(target: Target, log: JobLog, argv: Sequence[str]) -> None:
         log.write(f"{argv[0]} ended with status {done.returncode}\n".encode())
 
 
-def _installed(target: Target) -> tuple[Installed, ...]:
-    """Ask dpkg for every package that is unpacked in whatever state; the words are checked."""
+def _rows(target: Target) -> list[re.Match[str]]:
+    """Ask dpkg for every package that it knows, in whatever state; the words are checked."""
     done = target.run(_QUERY, env=_ENVIRONMENT, timeout=120.0, capture=16 << 20, check=True)
     lines = done.stdout.decode("ascii", errors="replace").splitlines()
     matches = [(line, _LINE.fullmatch(line)) for line in lines]
@@ -153,13 +159,33 @@ def _installed(target: Target) -> tuple[Installed, ...]:
         raise BackendFailure(
             "the machine's list of packages cannot be read", details=(ascii(wrong[0])[:200],)
         )
+    return [match for _, match in matches if match is not None]
+
+
+def _installed(rows: Sequence[re.Match[str]]) -> tuple[Installed, ...]:
+    """Return what is wholly there; what is not, apt is asked to install."""
     return tuple(
         sorted(
-            Installed(name=m["name"], arch=m["arch"], version=m["version"])
-            for _, m in matches
-            if m is not None and m["status"] not in ("not-installed", "config-files")
+            Installed(name=row["name"], arch=row["arch"], version=row["version"])
+            for row in rows
+            if row["status"] in _WHOLE and row["error"] == "ok"
         )
     )
+
+
+def _check_whole(rows: Sequence[re.Match[str]]) -> None:
+    """Refuse a machine with a package that is half there: apt failed, or somebody's dpkg before."""
+    wrong = [
+        f"{row['name']}:{row['arch']} {row['version']}: {row['error']} {row['status']}"
+        for row in rows
+        if row["status"] not in _WHOLE | _ABSENT or row["error"] != "ok"
+    ]
+    if wrong:
+        raise BackendFailure(
+            f"dpkg left packages of the machine half installed: {wrong[0]}",
+            details=tuple(wrong[:_SHOWN]),
+            hint="the job's log has what apt said; mend the machine and take its snapshot anew",
+        )
 
 
 def _judge(
