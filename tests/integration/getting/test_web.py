@@ -164,6 +164,20 @@ def test_a_server_without_ranges(project: Project, site: Site) -> None:
     assert project.get(site.base).state == "fetched"
 
 
+def test_a_part_that_is_larger_than_is_allowed_now_is_begun_anew(
+    project: Project, site: Site
+) -> None:
+    project.release(files={"a": b"right"})
+    site.routes["/a"] = lambda request: half(BIG, request)
+    with pytest.raises(Unavailable):
+        project.get(site.base)
+    (part,) = (project.destination / ".gget-1.0/parts").iterdir()
+    assert part.stat().st_size == len(BIG) // 2
+    site.serve("/a", b"right")
+    assert project.get(site.base, largest=1000).state == "fetched"
+    assert project.got() == {"a": b"right"}
+
+
 def test_a_part_that_is_a_link_is_thrown_away(project: Project, site: Site) -> None:
     project.release(files={"a": BIG})
     site.routes["/a"] = lambda request: half(BIG, request)
