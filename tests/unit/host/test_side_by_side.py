@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
@@ -80,6 +81,27 @@ def test_nothing_is_left_of_the_other_process() -> None:
     found.close()  # type: ignore[attr-defined] # it is a generator
     with pytest.raises(ProcessLookupError):
         os.kill(other, 0)
+
+
+def test_beside_other_threads_nothing_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1})
+    others = set(threading.enumerate()) - {threading.current_thread()}
+    monkeypatch.setattr(threading, "active_count", lambda: len({*threading.enumerate()} - others))
+    assert copies_itself()  # so that it is the thread that makes the difference
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    try:
+        assert not copies_itself()
+    finally:
+        end.set()
+        thread.join()
+    assert copies_itself()
+
+
+def copies_itself() -> bool:
+    return {pid for _, pid in side_by_side.results(ITEMS, squares)} != {os.getpid()}
 
 
 def test_few_items_stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
