@@ -24,6 +24,8 @@ BUILD_HALF = ("app", "backends", "check", "engine", "image", "sign", "target")
 """Packages of gbuild that are left out; what imports them when it is loaded cannot be put in."""
 LIBRARIES = {"click": "click", "PyYAML": "yaml", "python-gnupg": "gnupg"}
 """Pure Python, by distribution: the package or module that is taken."""
+DATA = {".css", ".js", ".typed"}
+"""Suffixes of what is taken beside modules: a folder may hold copies that an editor or git left."""
 SHEBANG = b"#!/usr/bin/env -S python3 -I\n"
 MAIN = """\
 import sys
@@ -78,7 +80,7 @@ def modules(start: str) -> Iterator[str]:
 def data_of(package: Path) -> Iterator[str]:
     """Yield the files of a package that are no modules, such as the style of a page."""
     for path in package.iterdir():
-        if path.is_file() and path.suffix not in {".py", ".pyc"}:
+        if path.is_file() and path.suffix in DATA and not path.name.startswith("."):
             yield str(path.relative_to(SOURCES))
 
 

@@ -176,6 +176,8 @@ def test_one_file_is_the_same_wherever_it_is_made(made: Path, open_folder: Path)
     for part in ("src", "bin"):
         shutil.copytree(ROOT / part, clone / part)
     shutil.copy(ROOT / "LICENSE", clone)
+    for name in ("page.css.orig", "page.css~", ".page.css", "page.css.rej", "tree.py.orig"):
+        (clone / "src/gbuild/ui" / name).write_text("left by an editor")
     for path in clone.rglob("*"):
         os.utime(path, (1, 1))
     folder = open_folder / "out"
@@ -192,13 +194,22 @@ def test_one_file_holds_what_is_needed_and_no_more(made: Path) -> None:
     with zipfile.ZipFile(made) as archive:
         names = archive.namelist()
         assert names == sorted(names)
-        assert "gbuild/ui/page.css" in names
+        assert {name for name in _data() if f"{Path(name).parent}/__init__.py" in names} <= {*names}
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     tops = {name.split("/")[0] for name in names}
     assert tops == {"__main__.py", "licenses", "gbuild", "click", "yaml", "gnupg.py"}
     packages = {name.split("/")[1] for name in names if name.startswith("gbuild/")}
     assert packages.isdisjoint({"app.py", "backends", "engine", "image", "sign", "target", "get"})
     assert {f"licenses/{each}.txt" for each in ("gbuild", "click", "PyYAML")} < set(names)
+
+
+def _data() -> list[str]:
+    """Return what git has beside modules, so that none is forgotten for its suffix."""
+    words = ("git", "-C", ROOT / "src", "-c", f"safe.directory={ROOT}", "ls-files", "gbuild")
+    listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    found = [name for name in listed if not name.endswith(".py")]
+    assert "gbuild/ui/page.css" in found
+    return found
 
 
 def test_one_file_runs_where_there_is_nothing_but_python_and_gpg(
