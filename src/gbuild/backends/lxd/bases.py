@@ -19,7 +19,7 @@ from gbuild.backends.lxd.execute import Program
 from gbuild.backends.lxd.inside import READY, compare, setup
 from gbuild.backends.lxd.machine import remove
 from gbuild.backends.lxd.place import Pool
-from gbuild.errors import Busy
+from gbuild.errors import BackendFailure, Busy
 from gbuild.host.store import Store
 from gbuild.image.unified import Unified
 from gbuild.model.event import Event, Sink
@@ -59,10 +59,15 @@ class Bases:
         return {"type": "copy", "source": f"{name}/{_SNAPSHOT}"}
 
     def discard(self, key: str) -> bool:
-        """Remove the bases of an image; say whether there was one."""
-        mine = [base for base in self._mine() if base["config"][instance.BASE] == key]
-        for base in mine:
-            remove(self.daemon, str(base["name"]))
+        """Remove the bases of an image; say whether there was one.
+
+        Raises:
+            Busy: somebody makes one now.
+        """
+        with self.store.lock(_lock(key), wait=0):
+            mine = [base for base in self._mine() if base["config"][instance.BASE] == key]
+            for base in mine:
+                remove(self.daemon, str(base["name"]))
         return bool(mine)
 
     def prune(self, keys: frozenset[str]) -> tuple[str, ...]:
@@ -104,12 +109,23 @@ class Bases:
         return True
 
     def _make(self, name: str, key: str, wanted: Unified, pool: Pool, member: str) -> None:
-        """Make a base anew: its start changes the owners; then every byte is read again."""
+        """Make a base anew, or leave nothing of it."""
+        remove(self.daemon, name)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._give_up, name)
+            self._fill(name, key, wanted, pool, member)
+            undo.pop_all()
+
+    def _give_up(self, name: str) -> None:
+        with contextlib.suppress(BackendFailure):  # the first error is told; prune tries again
+            remove(self.daemon, name)
+
+    def _fill(self, name: str, key: str, wanted: Unified, pool: Pool, member: str) -> None:
+        """Make a base: its start changes the owners; then every byte is read again."""
         doing = "make a base for quick starts"
         path = ("instances", name)
         labelled = {instance.STORE: self.mark, instance.BASE: key}
         source = {"type": "image", "fingerprint": wanted.fingerprint}
-        remove(self.daemon, name)
         self.daemon.ask(
             "post",
             path[:1],
