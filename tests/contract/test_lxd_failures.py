@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -161,6 +164,50 @@ def test_a_target_is_not_detached_before_it_is_whole(
     backend.detach(_spec(image, name="kept"))
     backend.attach("kept").stop()
     assert noted == [False, True]
+
+
+@pytest.mark.parametrize("how", ["killed", "exits"])
+def test_a_target_ends_with_its_process(how: str, make: Make, server: Server, image: Image) -> None:
+    make().prepare(image)
+    (base,) = server.instances()
+    pid, said, order = _driver(make(), _spec(image))
+    try:
+        assert said.read(5) == b"alive"
+        time.sleep(1)  # it does not end before its process does
+        assert len(server.instances()) == 2
+        if how == "exits":
+            order.write(b"\n")
+        else:
+            os.kill(pid, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == (0 if how == "exits" else -9)
+        until = time.monotonic() + 30
+        while server.instances() != [base] and time.monotonic() < until:
+            time.sleep(0.2)
+        assert server.instances() == [base]
+    finally:
+        said.close()
+        order.close()  # it exits then
+        make().prune()  # forgets the target
+
+
+def _driver(backend: LxdBackend, spec: TargetSpec) -> tuple[int, FileIO, FileIO]:
+    """Start a target in another process, which says that it is alive and exits when told to."""
+    said, says = os.pipe()
+    hears, order = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(order)
+            machine = backend.start(spec)
+            os.write(says, b"alive" if machine.alive() else b"ended")
+            os.read(hears, 1)
+            code = 0
+        finally:
+            os._exit(code)  # nothing of the test-suite's own may run
+    os.close(says)
+    os.close(hears)
+    return pid, FileIO(said), FileIO(order, "w")
 
 
 def test_a_full_pool_is_told(make: Make, server: Server, image: Image) -> None:

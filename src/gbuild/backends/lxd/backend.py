@@ -76,7 +76,7 @@ class LxdBackend(Backend):
         return images.discard(bases.daemon, key, bases.mark) or removed
 
     def start(self, spec: TargetSpec) -> Machine:
-        """Start a target that ends with this process: then its set-up program ends it."""
+        """Start a target that ends with this process, even if that is killed."""
         return self._launch(spec, detached=False)[0]
 
     def detach(self, spec: TargetSpec) -> TargetInfo:

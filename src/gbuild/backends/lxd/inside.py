@@ -31,14 +31,18 @@ _LIST = (
 )
 _CONTENTS = f"find . -mindepth 1 -xdev {_PRUNE} -o -type f -exec sha256sum -z -- {{}} +"
 
+_STAY = "exec 3<&0; setsid sh -c 'read -r _; kill -TERM 1' <&3 3<&- >/dev/null 2>&1 &"
+"""Leaves a process behind that ends the container when the input ends. The set-up cannot do it: the
+server kills it when its caller is gone. A job of sh has the input by another number only."""
+
 _SETUP = (
     "set -eu; cd /; export LC_ALL=C; "
     f'tree() {{ if [ "$1" = sample ]; then cd {SAMPLE}; fi; '
     f'{_LIST}; if [ "$1" != list ]; then {_CONTENTS}; fi; }}; '
     'echo "tree $(tree "$1" | sort -z | sha256sum)"; '
     'if [ "$2" -gt 0 ]; then head -c "$2" | /bin/sh -c "$3" >&2; fi; '
-    'echo "files $(ulimit -H -n)"; cat /proc/net/dev; echo ready; '
-    'if [ "$4" = stay ]; then read -r _ || :; kill -TERM 1; fi'
+    f'if [ "$4" = stay ]; then {_STAY} fi; '
+    'echo "files $(ulimit -H -n)"; cat /proc/net/dev; echo ready; wait'
 )
 
 READY = b"ready"
@@ -67,8 +71,8 @@ def setup(*, check: Check, archive: int, stay: bool) -> tuple[str, ...]:
 
     It reads the tree of the image again, as much as ``check`` says, then
     :func:`gbuild.target.guest.archive` of ``archive`` bytes from its standard input. With ``stay``
-    it remains, and ends the container when its input ends: that is when we end, however that
-    happens.
+    it remains, and a child of it ends the container when the input ends: that is when we end,
+    however that happens.
     """
     words = (check, str(archive), SETUP[2], "stay" if stay else "go")
     return ("/bin/sh", "-c", _SETUP, "sh", *words)
