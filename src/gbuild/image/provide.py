@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from gbuild.errors import GbuildError, Unavailable, WrongHash
 from gbuild.formats.lockfile import environment_digest
@@ -213,10 +211,11 @@ def _quoted(path: str) -> str:
 def _make(environment: Environment, store: Store, idmap: IdMap, sink: Sink) -> Image:
     """Bootstrap into a file of the store; the record is written last."""
     sink(Event("step", f"making the image of {environment.label}", {"job": environment.label}))
-    descriptor, name = tempfile.mkstemp(dir=store.root / "tmp", prefix="image-")
-    path = Path(name)
+    # One name for each image, whose lock is held: what a killed run left is written over.
+    path = store.root / "tmp" / f"image-{key_of(environment)}"
+    path.unlink(missing_ok=True)
     try:
-        with os.fdopen(descriptor, "r+b") as stream:
+        with path.open("x+b") as stream:
             bootstrap(environment, stream.fileno(), store=store, idmap=idmap, sink=sink)
             stream.seek(0)
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
