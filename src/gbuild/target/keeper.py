@@ -13,6 +13,7 @@ import subprocess  # noqa: TID251 - a process that outlives this one
 import sys
 import traceback
 from abc import abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,8 @@ class _Keeper:
             try:
                 self._handle(guest, guest.recv(_REQUEST).decode(errors="replace"))
             except GbuildError as error:
-                guest.send(f"failed: {error.brief}".encode())
+                with suppress(OSError):  # the guest may have gone meanwhile: the target stays
+                    guest.send(f"failed: {error.brief}".encode())
             except OSError:
                 return  # the guest went away
 
