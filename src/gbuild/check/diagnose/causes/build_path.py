@@ -8,7 +8,7 @@ from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.paths import common_end, numbered, paths
 
-_SCRATCH = ("/tmp/", "/var/tmp/", "/build/", "/builds/", "/srv/", "/work/", "/workspace/", "/mnt/")
+_SCRATCH = ("/tmp/", "/var/tmp/", "/build/", "/builds/", "/srv/", "/workspace/", "/mnt/")
 
 _INSTALLED = re.compile(r"/(?:usr(?!(?:/local)?/src/)|s?bin|lib\d*|etc|opt)/")
 """Where programs are installed; nobody builds there."""
