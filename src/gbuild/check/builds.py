@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from gbuild.check.variations import Conditions
@@ -117,7 +117,7 @@ class Builds:
         self, plan: Plan, order: Order, workspace: Workspace, machines: Machines
     ) -> tuple[JobOutcome, ...]:
         """Run the plan; a target that is lost is tried once more, lest a full host is a verdict."""
-        options = replace(order.conditions.options, parallel=1)
+        options = order.conditions.options
         try:
             return run_jobs(plan, self._ready.images, options, self._parts, workspace, machines)
         except BackendFailure as error:
@@ -128,13 +128,10 @@ class Builds:
 
     def _plan(self, conditions: Conditions) -> Plan:
         prepared = self._ready.prepared
-        inputs = prepared.inputs
-        if not conditions.options.use_cache:
-            inputs = replace(inputs, caches=())
         return plan_build(
             prepared.descriptor,
             conditions.options,
-            inputs,
+            prepared.inputs,
             prepared.found.lock,
             conditions.surroundings,
         )

@@ -11,16 +11,26 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from gbuild.check import history
 from gbuild.check.builds import Builds, Order, locate
 from gbuild.check.diagnose.apart import diagnose_apart
 from gbuild.check.diagnose.diagnosis import Known
 from gbuild.check.search import Build, Search
-from gbuild.check.variations import Conditions, Grounds, Variation, applicable, control, vary
+from gbuild.check.variations import (
+    VARIATIONS,
+    Conditions,
+    Grounds,
+    Variation,
+    applicable,
+    control,
+    vary,
+)
 from gbuild.engine.build import Ready, make_ready
 from gbuild.engine.prepare import Parts
 from gbuild.engine.workspace import Workspace
 from gbuild.errors import UsageFailure
 from gbuild.model.check import (
+    BuildKind,
     CheckBuild,
     CheckedArtifact,
     CheckResult,
@@ -64,6 +74,7 @@ def check(
     Raises:
         GbuildError: it cannot be built at all, or this host failed.
     """
+    _refuse_unknown(options)
     started = time.time()
     workspace = Workspace(root)
     with workspace.locked(wait=options.build.wait):
@@ -71,6 +82,7 @@ def check(
         ready = make_ready(path, chosen, parts, workspace)
         refuse_foreign(ready, parts.backend)
         grounds = grounds_of(ready.prepared.descriptor, parts.backend)
+        earlier = history.read(history.path_of(workspace.result, ready.prepared.descriptor.name))
         folder = _fresh_folder(workspace, ready.prepared.descriptor.name)
         work = _Check(
             usual=control(
@@ -95,6 +107,7 @@ def check(
             seconds=time.time() - started,
             variations=tried(grounds, options),
             builds=tuple(work.builds.done),
+            earlier=earlier,
             artifacts=tuple(
                 _waived(_traced(a, work.builds.done, labels, known), waivers, today)
                 for a in artifacts
@@ -137,6 +150,18 @@ def _fresh_folder(workspace: Workspace, name: str) -> Path:
     return folder
 
 
+def _refuse_unknown(options: CheckOptions) -> None:
+    """Refuse a name that is no variation's, before anything is fetched for it.
+
+    Raises:
+        UsageFailure: there is one.
+    """
+    names = {variation.name for variation in VARIATIONS}
+    unknown = [name for name in (*options.only, *options.without) if name not in names]
+    if unknown:
+        raise UsageFailure(f"there is no variation {unknown[0]}", hint="gcheck --list")
+
+
 def _wanted(variation: Variation, options: CheckOptions) -> bool:
     named = not options.only or variation.name in options.only
     return named and variation.name not in options.without
@@ -146,13 +171,9 @@ def _chosen(grounds: Grounds, options: CheckOptions) -> tuple[Variation, ...]:
     """Return the variations to use.
 
     Raises:
-        UsageFailure: a name is not one, or none is left.
+        UsageFailure: none is left.
     """
     known = applicable(grounds)
-    names = {variation.name for variation, _ in known}
-    unknown = [name for name in (*options.only, *options.without) if name not in names]
-    if unknown:
-        raise UsageFailure(f"there is no variation {unknown[0]}", hint="gcheck --list")
     chosen = tuple(v for v, missing in known if not missing and _wanted(v, options))
     if not chosen:
         raise UsageFailure("no variation is left that can be done here", hint="gcheck --list")
@@ -197,11 +218,11 @@ class _Check:
             for p in paths
         ]
 
-    def _order(self, kind: str, names: Iterable[str] = ()) -> Order:
+    def _order(self, kind: BuildKind, names: Iterable[str] = ()) -> Order:
         wanted = set(names)
         used = [variation for variation in self.variations if variation.name in wanted]
         return Order(
-            kind=kind,  # type: ignore[arg-type]
+            kind=kind,
             conditions=vary(self.usual, used),
             varied=tuple(variation.name for variation in used),
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
+from gbuild.check.check import changed
 from gbuild.model.check import CheckBuild, CheckedArtifact, CheckResult, Waiver
 
 
@@ -35,9 +36,7 @@ def document(result: CheckResult) -> Mapping[str, object]:
 
 
 def _build(build: CheckBuild, result: CheckResult) -> Mapping[str, object]:
-    control = dict(result.builds[0].artifacts)
-    made = dict(build.artifacts)
-    differing = sorted(p for p in control.keys() | made.keys() if control.get(p) != made.get(p))
+    differing = sorted(changed(dict(result.builds[0].artifacts), build))
     return {
         "number": build.number,
         "kind": build.kind,

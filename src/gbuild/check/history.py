@@ -9,25 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from gbuild.errors import UsageFailure
-from gbuild.model.check import CheckResult
+from gbuild.model.check import CheckResult, Past
 
 FORMAT = "gbuild.gcheck-history/1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
-    """An earlier check: when (ISO 8601, UTC), of what, and what it said of each artefact."""
-
-    started: str
-    descriptor_sha256: str
-    backend: str
-    verdicts: Mapping[str, str]
+def path_of(result: Path, name: str) -> Path:
+    """Return where the history of the descriptor called ``name`` lies in a result folder."""
+    return result / f"{name}-check-history.jsonl"
 
 
 def read(path: Path) -> tuple[Past, ...]:

@@ -73,14 +73,13 @@ def _honoured(what: str) -> Callable[[Grounds], str]:
 class Variation:
     """One thing that is varied.
 
-    ``control`` and ``varied`` say how it is in the two builds, ``needs`` what it takes; ``missing``
-    returns why it cannot be done here, or nothing.
+    ``control`` and ``varied`` say how it is in the two builds; ``missing`` returns why it
+    cannot be done here, or nothing.
     """
 
     name: str
     control: str
     varied: str
-    needs: str
     apply: Callable[[Conditions], Conditions]
     missing: Callable[[Grounds], str] = _always
 
@@ -171,14 +170,12 @@ VARIATIONS: tuple[Variation, ...] = (
         name="build-path",
         control=_BUILD,
         varied=_OTHER_BUILD,
-        needs="",
         apply=_around(build_path=_OTHER_BUILD),
     ),
     Variation(
         name="home",
         control="/home/<user>",
         varied=_OTHER_HOME,
-        needs="a backend that makes the user",
         apply=_around(home=_OTHER_HOME),
         missing=_honoured("home"),
     ),
@@ -186,58 +183,50 @@ VARIATIONS: tuple[Variation, ...] = (
         name="user",
         control="the descriptor's",
         varied=_USER,
-        needs="",
         apply=_around(user=_USER),
     ),
     Variation(
         name="ids",
         control="1000",
         varied="4321",
-        needs="a backend that makes the user",
         apply=_around(number=4321),
         missing=_honoured("ids"),
     ),
-    Variation(name="umask", control="002", varied="022", needs="", apply=_around(umask=0o022)),
+    Variation(name="umask", control="002", varied="022", apply=_around(umask=0o022)),
     Variation(
         name="hostname",
         control="gitian",
         varied="another-host.varied.example",
-        needs="",
         apply=_around(hostname="another-host.varied.example"),
     ),
     Variation(
         name="timezone",
         control="as the descriptor has it",
         varied="XXX-14 (14 hours east)",
-        needs="",
         apply=_around(timezone="XXX-14"),
     ),
     Variation(
         name="locale",
         control="as the descriptor has it",
         varied="C",
-        needs="",
         apply=_around(locale="C"),
     ),
     Variation(
         name="environment",
         control="no more than usual",
         varied=" ".join(name for name, _ in _NOISE),
-        needs="",
         apply=_exported(*_NOISE),
     ),
     Variation(
         name="exec-path",
         control="as usual",
         varied="a folder that does not exist at its end",
-        needs="",
         apply=_around(path=("/opt/no-artefact-may-hold-this/bin",)),
     ),
     Variation(
         name="cpus",
         control="all",
         varied="one",
-        needs="two processors, a backend that can hold a target to one",
         apply=_first_processor,
         missing=_one_processor,
     ),
@@ -245,21 +234,18 @@ VARIATIONS: tuple[Variation, ...] = (
         name="jobs",
         control="-j of the command line",
         varied="three more",
-        needs="",
         apply=_options(lambda options: replace(options, num_procs=options.num_procs + 3)),
     ),
     Variation(
         name="memory",
         control="-m of the command line",
         varied=f"{_MORE_MEMORY} MiB more",
-        needs="",
         apply=_options(lambda options: replace(options, memory=options.memory + _MORE_MEMORY)),
     ),
     Variation(
         name="boot-clock",
         control="the host's",
         varied="97 days more since the start",
-        needs="time namespaces",
         apply=_around(boot_clock=97 * _DAYS),
         missing=_honoured("clock"),
     ),
@@ -267,7 +253,6 @@ VARIATIONS: tuple[Variation, ...] = (
         name="kernel-version",
         control="the host's",
         varied="2.6",
-        needs="personality(2)",
         apply=_around(old_kernel=True),
         missing=_honoured("personality"),
     ),
@@ -275,7 +260,6 @@ VARIATIONS: tuple[Variation, ...] = (
         name="addresses",
         control="fixed",
         varied="random (ASLR)",
-        needs="personality(2)",
         apply=_around(random_addresses=True),
         missing=_honoured("personality"),
     ),
@@ -283,28 +267,24 @@ VARIATIONS: tuple[Variation, ...] = (
         name="hash-seed",
         control="Python's and Perl's are 0",
         varied="others",
-        needs="",
         apply=_exported(*_OTHER_SEEDS),
     ),
     Variation(
         name="uninitialised",
         control="as the C library leaves it",
         varied="allocated memory is filled (MALLOC_PERTURB_)",
-        needs="",
         apply=_exported(("MALLOC_PERTURB_", "165")),
     ),
     Variation(
         name="file-system",
         control="--scratch of the command line",
         varied="the other of tmpfs and disk: other order of directories",
-        needs="",
         apply=_options(_other_scratch),
     ),
     Variation(
         name="cache",
         control="as the descriptor has it",
         varied="empty",
-        needs="enable_cache",
         apply=_options(lambda options: replace(options, use_cache=False)),
         missing=_no_cache,
     ),

@@ -11,12 +11,8 @@ from gbuild.cli import _building as building
 from gbuild.cli._boundary import Session, backend_options, run, shared_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gbuild.check.check import CheckOptions
-    from gbuild.check.history import Past
     from gbuild.model.check import CheckResult
-    from gbuild.model.event import Event
 
 
 @click.command(name="gcheck")
@@ -77,10 +73,8 @@ def gcheck(
     When artefacts differ, more builds tell which variations matter, and what differs is searched
     for known causes. Writes result/<name>-check.json and .html. Exit code 1: not reproducible.
     """
-    from gbuild.check import history
     from gbuild.check.check import CheckOptions, check
     from gbuild.check.waivers import read_waivers
-    from gbuild.engine.prepare import read_descriptor
     from gbuild.model.options import BuildOptions
 
     options = CheckOptions(
@@ -95,9 +89,8 @@ def gcheck(
         _print_list(session, descriptor, options)
         return 0
     waivers = read_waivers(descriptor)
-    earlier = history.read(_history(session, read_descriptor(descriptor, _quietly).name))
     result = check(descriptor, options, session.make_parts(), session.workspace, waivers=waivers)
-    _answer(session, result, earlier)
+    _answer(session, result)
     return 1 if result.failing else 0
 
 
@@ -125,15 +118,7 @@ def _print_list(session: Session, descriptor: Path, options: CheckOptions) -> No
         session.say(terminal(f"not run: {axis.what} ({axis.instead})"))
 
 
-def _quietly(_event: Event) -> None:
-    """Take no notice: the same descriptor is read again, and its warnings are told then."""
-
-
-def _history(session: Session, name: str) -> Path:
-    return session.workspace / "result" / f"{name}-check-history.jsonl"
-
-
-def _answer(session: Session, result: CheckResult, earlier: Sequence[Past]) -> None:
+def _answer(session: Session, result: CheckResult) -> None:
     """Write the result beside the reports, and say it."""
     import json
 
@@ -149,8 +134,8 @@ def _answer(session: Session, result: CheckResult, earlier: Sequence[Past]) -> N
     text = json.dumps({"format": "gbuild.gcheck/1", **found}, indent=2) + "\n"
     json_path, page_path = (folder / f"{result.name}-check.{kind}" for kind in ("json", "html"))
     write_atomically(json_path, text.encode())
-    write_atomically(page_path, check_page.page(result, earlier).encode())
-    history.add(_history(session, result.name), result)
+    write_atomically(page_path, check_page.page(result, result.earlier).encode())
+    history.add(history.path_of(folder, result.name), result)
     session.answer(found)
     for line in check_text.lines(result):
         session.say(escaped(line))

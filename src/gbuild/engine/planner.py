@@ -176,7 +176,7 @@ def _steps(request: _Request, script: RunScript) -> list[Step]:
     ]
     steps += [
         PutTree(source=c.path, dest=f"{home}/cache/{c.folder}", digest=c.digest)
-        for c in inputs.caches
+        for c in (inputs.caches if options.use_cache else ())
     ]
     steps += [SetAlternative(name=a.package, path=a.path) for a in descriptor.alternatives]
     if not has_network(descriptor, options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -102,11 +103,21 @@ class CheckedArtifact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """An earlier check: when (ISO 8601, UTC), of what, and what it said of each artefact."""
+
+    started: str
+    descriptor_sha256: str
+    backend: str
+    verdicts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """A whole check.
 
     ``descriptor_sha256`` and ``plan_digest`` are 64 lower-case hex, ``started`` is in seconds
-    since the epoch.
+    since the epoch; ``earlier`` are the checks before this one, oldest first.
     """
 
     name: str
@@ -118,6 +129,7 @@ class CheckResult:
     variations: tuple[Tried, ...]
     builds: tuple[CheckBuild, ...]
     artifacts: tuple[CheckedArtifact, ...]
+    earlier: tuple[Past, ...] = ()
 
     @property
     def failing(self) -> tuple[CheckedArtifact, ...]:

@@ -13,8 +13,14 @@ from datetime import UTC, datetime
 from importlib.resources import files
 
 from gbuild import __version__
-from gbuild.check.history import Past
-from gbuild.model.check import CheckBuild, CheckedArtifact, CheckResult, Reproducible, Trace
+from gbuild.model.check import (
+    CheckBuild,
+    CheckedArtifact,
+    CheckResult,
+    Past,
+    Reproducible,
+    Trace,
+)
 from gbuild.ui.check_text import because, summary
 from gbuild.ui.escape import html
 
