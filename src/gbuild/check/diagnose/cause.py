@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gbuild.check.diagnose.differences import Difference
+from gbuild.check.diagnose.differences import Difference, Field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,19 @@ class Cause:
 def versus(a: object, b: object) -> str:
     """Write evidence: what one side has and what the other has."""
     return f"{_short(a)} / {_short(b)}"
+
+
+def fields(kind: str, *names: str) -> Callable[[Difference], str | None]:
+    """Return what explains a difference of these fields of one kind of structure."""
+
+    def explains(difference: Difference) -> str | None:
+        match difference:
+            case Field(kind=found, name=name, a=a, b=b) if found == kind and name in names:
+                return f"{name} {versus(a or 'none', b or 'none')}"
+            case _:
+                return None
+
+    return explains
 
 
 def _short(value: object) -> str:

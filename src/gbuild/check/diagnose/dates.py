@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from gbuild.check.diagnose.differences import Change
+
 _MONTH = (
     r"(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
     r"|(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[A-Z]*)"
@@ -58,6 +60,15 @@ def dates(line: str) -> Iterator[Date]:
 def date_at(line: str, start: int, end: int) -> Date | None:
     """Return the date that holds the characters from ``start`` to ``end``."""
     return next((d for d in dates(line) if d.start <= start and end <= d.end), None)
+
+
+def dates_of(change: Change) -> tuple[str, str] | None:
+    """Return the two dates that a change of text lies within, as they are written."""
+    one, two = change.lines()
+    start, start_b = change.places()
+    here = date_at(one, start, start + len(change.a))
+    there = date_at(two, start_b, start_b + len(change.b))
+    return (here.text, there.text) if here and there else None
 
 
 def distance(a: str, b: str) -> timedelta | None:

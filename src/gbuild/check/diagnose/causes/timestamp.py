@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.dates import date_at
+from gbuild.check.diagnose.dates import dates_of
 from gbuild.check.diagnose.differences import Change, Difference, Field
 
 _FIRST, _LAST = 1_000_000_000, 2_200_000_000
@@ -19,21 +19,13 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Field(name="mtime", kind="pe" | "png" | "cpio" as kind, a=a, b=b):
             return f"{kind} header {versus(a, b)}"
-        case Change(text=True) as change:
-            return _in_text(change)
+        case Change(text=True) as change if found := dates_of(change):
+            return versus(*found)
         case Change(text=False, program=False, offset=offset) as change if offset >= 0:
             return _in_bytes(change)
         case _:
             pass
     return None
-
-
-def _in_text(change: Change) -> str | None:
-    one, two = change.lines()
-    start, start_b = change.places()
-    here = date_at(one, start, start + len(change.a))
-    there = date_at(two, start_b, start_b + len(change.b))
-    return versus(here.text, there.text) if here and there else None
 
 
 def _in_bytes(change: Change) -> str | None:

@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.dates import date_at, distance
+from gbuild.check.diagnose.dates import dates_of, distance
 from gbuild.check.diagnose.differences import Change, Difference, Field
 
 _STEP = timedelta(minutes=15)
@@ -35,15 +35,10 @@ def _explains(difference: Difference) -> str | None:
 
 
 def _in_text(change: Change) -> str | None:
-    one, two = change.lines()
-    start, start_b = change.places()
-    here = date_at(one, start, start + len(change.a))
-    there = date_at(two, start_b, start_b + len(change.b))
-    if here and there and same_moment(here.text, there.text):
-        return versus(here.text, there.text)
+    found = dates_of(change)
     zones = change.words(b"+-:0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    if here and there and all(_ZONE.match(zone) for zone in zones):
-        return versus(here.text, there.text)
+    if found and (same_moment(*found) or all(_ZONE.match(zone) for zone in zones)):
+        return versus(*found)
     return None
 
 

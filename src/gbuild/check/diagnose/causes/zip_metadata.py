@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.differences import Difference, Field
-
-
-def _explains(difference: Difference) -> str | None:
-    match difference:
-        case Field(kind="zip", name="extra" | "system" | "comment" as name, a=a, b=b):
-            return f"{name} {versus(a or 'none', b or 'none')}"
-        case _:
-            pass
-    return None
+from gbuild.check.diagnose.cause import Cause, fields
 
 
 CAUSE = Cause(
     name="zip-metadata",
     title="zip records owners, the system or a comment",
     mend="zip -X leaves extra fields away",
-    explains=_explains,
+    explains=fields("zip", "extra", "system", "comment"),
 )
