@@ -6,11 +6,8 @@ word goes through :func:`gbuild.ui.escape.html`, once, here.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from importlib.resources import files
 
 from gbuild import __version__
 from gbuild.model.check import (
@@ -21,6 +18,7 @@ from gbuild.model.check import (
     Reproducible,
     Trace,
 )
+from gbuild.ui import standalone
 from gbuild.ui.check_text import because, summary
 from gbuild.ui.escape import html
 
@@ -41,11 +39,11 @@ def page(result: CheckResult, earlier: Sequence[Past], *, version: str = "") -> 
         earlier: the checks before it, oldest first.
         version: of the program, this one's by default.
     """
-    style = _asset("page.css") + _asset("check.css")
+    style = standalone.asset("page.css") + standalone.asset("check.css")
     return "\n".join([
         "<!DOCTYPE html>",
         '<html lang="en">',
-        *_head(result, style),
+        *standalone.head(f"Is {result.name} reproducible?", style),
         "<body>",
         *_header(result),
         "<main>",
@@ -54,33 +52,11 @@ def page(result: CheckResult, earlier: Sequence[Past], *, version: str = "") -> 
         *_builds(result),
         *_history(result, earlier),
         "</main>",
-        _footer(version or __version__),
+        standalone.footer("gcheck", version or __version__),
         "</body>",
         "</html>",
         "",
     ])  # fmt: skip
-
-
-def _footer(version: str) -> str:
-    rest = "This page is one file: it loads nothing and sends nothing."
-    return f"<footer>Made by gcheck {html(version)}. {rest}</footer>"
-
-
-def _asset(name: str) -> str:
-    return files("gbuild.ui").joinpath(name).read_text(encoding="utf-8")
-
-
-def _head(result: CheckResult, style: str) -> Iterator[str]:
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    rules = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    yield "<head>"
-    yield '<meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{rules}">'
-    yield '<meta name="referrer" content="no-referrer">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>Is {html(result.name)} reproducible?</title>"
-    yield f"<style>{style}</style>"
-    yield "</head>"
 
 
 def _header(result: CheckResult) -> Iterator[str]:

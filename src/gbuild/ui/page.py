@@ -8,16 +8,13 @@ goes through :func:`gbuild.ui.escape.html`, once, here.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.resources import files
 
 from gbuild import __version__
 from gbuild.model.verdict import Outcome, ReleaseVerdict
-from gbuild.ui import words
+from gbuild.ui import standalone, words
 from gbuild.ui.escape import html
 from gbuild.ui.page_release import release
 
@@ -42,11 +39,11 @@ def page(
         version: of the program, this one's by default.
     """
     ordered = enumerate(sorted(verdicts, key=_newest, reverse=True))
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = standalone.asset("page.css"), standalone.asset("page.js")
     return "\n".join([
         "<!DOCTYPE html>",
         '<html lang="en">',
-        *_head(title, style, script),
+        *standalone.head(f"Signatures of {title}", style, script),
         "<body>",
         '<a class="skip" href="#releases">To the releases</a>',
         *_header(verdicts, title, required, at),
@@ -54,44 +51,12 @@ def page(
         '<main id="releases">',
         *(each for number, verdict in ordered for each in release(number, verdict, _pill(verdict))),
         "</main>",
-        _footer(version or __version__),
+        standalone.footer("gverify", version or __version__),
         f"<script>{script}</script>",
         "</body>",
         "</html>",
         "",
     ])  # fmt: skip
-
-
-def _footer(version: str) -> str:
-    rest = "This page is one file: it loads nothing and sends nothing."
-    return f"<footer>Made by gverify {html(version)}. {rest}</footer>"
-
-
-def _asset(name: str) -> str:
-    return files("gbuild.ui").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
-
-
-def _head(title: str, style: str, script: str) -> Iterator[str]:
-    rules = (
-        "default-src 'none'",
-        f"style-src {_hash(style)}",
-        f"script-src {_hash(script)}",
-        "base-uri 'none'",
-        "form-action 'none'",
-    )
-    yield "<head>"
-    yield '<meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{"; ".join(rules)}">'
-    yield '<meta name="referrer" content="no-referrer">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>Signatures of {html(title)}</title>"
-    yield f"<style>{style}</style>"
-    yield "</head>"
 
 
 def _header(

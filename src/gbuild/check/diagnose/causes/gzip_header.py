@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gbuild.check.diagnose.cause import Cause, fields
 
-
 CAUSE = Cause(
     name="gzip-header",
     title="gzip writes the time and the name of the file into its header",

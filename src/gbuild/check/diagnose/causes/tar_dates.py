@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gbuild.check.diagnose.cause import Cause, fields
 
-
 CAUSE = Cause(
     name="tar-dates",
     title="tar records when each file was changed",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gbuild.check.diagnose.cause import Cause, fields
 
-
 CAUSE = Cause(
     name="tar-owners",
     title="tar records who owns each file",

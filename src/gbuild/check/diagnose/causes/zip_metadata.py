@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gbuild.check.diagnose.cause import Cause, fields
 
-
 CAUSE = Cause(
     name="zip-metadata",
     title="zip records owners, the system or a comment",
