@@ -14,13 +14,18 @@ import json
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from gbuild.errors import UsageFailure
 from gbuild.host.store import Store
 from gbuild.target.backend import TargetInfo
+
+if TYPE_CHECKING:
+    from gbuild.target.guest import Guest
 
 _IDENTITY = re.compile(r"\.?(.+~\d+~[0-9a-f]{8})\..+")
 """Name of a file that belongs to one target, or of one that was being written."""
@@ -45,6 +50,32 @@ class Entry:
     client_key: str
     facts: Mapping[str, str] = field(default_factory=dict)
     held: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @classmethod
+    def begun(
+        cls,
+        identity: str,
+        name: str,
+        guest: Guest,
+        *,
+        detached: bool = False,
+        facts: Mapping[str, str] | None = None,
+        held: Mapping[str, Sequence[str]],
+    ) -> Self:
+        """Return the entry of a target that this process starts now."""
+        return cls(
+            id=identity,
+            name=name,
+            pid=os.getpid(),
+            born=born(os.getpid()),
+            started=time.time(),
+            detached=detached,
+            user=guest.user,
+            host_key=guest.host.public,
+            client_key=guest.client.private,
+            facts=facts or {},
+            held=held,
+        )
 
     def alive(self) -> bool:
         """Say whether the process that started the target still runs."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -21,7 +19,7 @@ from gbuild.target import keeper, limits
 from gbuild.target.backend import Finding, Machine, Prepared, TargetInfo, TargetSpec
 from gbuild.target.contained import AttachedMachine, ContainedMachine
 from gbuild.target.guest import Guest, new_key
-from gbuild.target.registry import Entry, Registry, born, new_id
+from gbuild.target.registry import Entry, Registry, new_id
 
 NAME = "lxc"
 
@@ -126,16 +124,11 @@ class LxcBackend(keeper.Keepable):
         )
         with ExitStack() as undo:
             tree = undo.enter_context(self._copies.tree(spec.image))
-            entry = Entry(
-                id=identity,
-                name=spec.name,
-                pid=os.getpid(),
-                born=born(os.getpid()),
-                started=time.time(),
+            entry = Entry.begun(
+                identity,
+                spec.name,
+                inside,
                 detached=detached,
-                user=spec.user,
-                host_key=inside.host.public,
-                client_key=inside.client.private,
                 held={"groups": _groups(identity), **way.held(token)},
             )
             self._registry.add(entry)

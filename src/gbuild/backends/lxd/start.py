@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -24,7 +22,7 @@ from gbuild.model.image import Image
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
 from gbuild.target.guest import Guest, archive, new_key
-from gbuild.target.registry import Entry, Registry, born, new_id
+from gbuild.target.registry import Entry, Registry, new_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,16 +134,10 @@ class Starter:
     def _entry(self, spec: TargetSpec, name: str, guest: Guest, shape: instance.Shape) -> Entry:
         """Return the entry of a target that is being made: until it is whole it is ours alone."""
         options = [f"{key}={value}" for key, value in sorted(self.options.items())]
-        return Entry(
-            id=new_id(target_name(spec.name, where="the target's name")),
-            name=spec.name,
-            pid=os.getpid(),
-            born=born(os.getpid()),
-            started=time.time(),
-            detached=False,
-            user=spec.user,
-            host_key=guest.host.public,
-            client_key=guest.client.private,
+        return Entry.begun(
+            new_id(target_name(spec.name, where="the target's name")),
+            spec.name,
+            guest,
             facts=instance.facts(spec, shape),
             held={
                 "instance": [name],

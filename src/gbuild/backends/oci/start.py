@@ -116,16 +116,10 @@ class Start:
 
     def _note(self, undo: ExitStack) -> Entry:
         """Write the target down before anything of it exists."""
-        entry = Entry(
-            id=self._id,
-            name=self._spec.name,
-            pid=os.getpid(),
-            born=born(os.getpid()),
-            started=time.time(),
-            detached=False,
-            user=self._spec.user,
-            host_key=self._guest.host.public,
-            client_key=self._guest.client.private,
+        entry = Entry.begun(
+            self._id,
+            self._spec.name,
+            self._guest,
             facts=self._facts(),
             held={"containers": [self._container.name]},
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 
@@ -17,7 +15,7 @@ from gbuild.model.names import target_name
 from gbuild.target import capable, keeper, limits
 from gbuild.target.backend import Finding, Machine, Prepared, TargetInfo, TargetSpec
 from gbuild.target.contained import AttachedMachine, ContainedMachine
-from gbuild.target.registry import Entry, Registry, born, new_id
+from gbuild.target.registry import Entry, Registry, new_id
 
 NAME = "userns"
 
@@ -142,16 +140,11 @@ class UsernsBackend(keeper.Keepable):
             )
             undo.callback(box.end)
             link = uplink.Uplink(box.pid, options) if spec.network else None
-            entry = Entry(
-                id=identity,
-                name=spec.name,
-                pid=os.getpid(),
-                born=born(os.getpid()),
-                started=time.time(),
+            entry = Entry.begun(
+                identity,
+                spec.name,
+                inside,
                 detached=detached,
-                user=spec.user,
-                host_key=inside.host.public,
-                client_key=inside.client.private,
                 facts=facts(NAME, spec, idmap, held, network="pasta"),
                 held={"groups": [str(folder) for folder in held.group.folders]},
             )

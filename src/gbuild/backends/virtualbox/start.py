@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -20,7 +18,7 @@ from gbuild.model.event import Event, Sink
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
 from gbuild.target.guest import Guest, new_key
-from gbuild.target.registry import Entry, Registry, born, new_id
+from gbuild.target.registry import Entry, Registry, new_id
 
 NAME = "virtualbox"
 
@@ -186,16 +184,11 @@ class Start:
     def _entry(
         self, spec: TargetSpec, found: Info, guest: Guest, way: Way, *, detached: bool
     ) -> Entry:
-        return Entry(
-            id=new_id(target_name(spec.name, where="the target's name")),
-            name=spec.name,
-            pid=os.getpid(),
-            born=born(os.getpid()),
-            started=time.time(),
+        return Entry.begun(
+            new_id(target_name(spec.name, where="the target's name")),
+            spec.name,
+            guest,
             detached=detached,
-            user=spec.user,
-            host_key=guest.host.public,
-            client_key=guest.client.private,
             facts=self._facts(spec, found),
             held={
                 "machine": [found.uuid, found.name],
