@@ -37,6 +37,8 @@ _TOGETHER = frozenset({"tests/e2e/test_four_jobs.py"})
 
 _legs: dict[str, list[float]] = {}
 _workers: dict[str, set[str]] = {}
+_busy: dict[str, dict[str, float]] = {}
+_ended: dict[str, float] = {}
 
 
 # hypothesis tries the same examples in every run, whatever the load of the machine is;
@@ -198,16 +200,28 @@ def _backend(node: pytest.Item | pytest.Collector) -> str:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Add up what the tests of each backend took; note which worker ran what."""
-    _workers.setdefault(_together(report.nodeid), set()).add(getattr(report, "worker_id", ""))
+    """Add up what the tests of each backend and folder took; note which worker ran what."""
+    worker = getattr(report, "worker_id", "")
+    _workers.setdefault(_together(report.nodeid), set()).add(worker)
+    folders = _busy.setdefault(worker, {})
+    folder = _named(report.nodeid)
+    folders[folder] = folders.get(folder, 0.0) + report.duration
+    _ended[worker] = report.stop
     if backend := getattr(report, "backend", ""):
         _legs.setdefault(backend, []).append(report.duration)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the time of each backend's leg, and tests that were torn apart."""
+    """Print the time of folders, workers and backends' legs, and tests that were torn apart."""
     for name in _torn():
         terminalreporter.write_line(f"ERROR {name}: its tests ran in several workers")
+    for folder in sorted({folder for folders in _busy.values() for folder in folders}):
+        seconds = [folders.get(folder, 0.0) for folders in _busy.values()]
+        terminalreporter.write_line(f"folder {folder}: {sum(seconds):.1f} s")
+    for worker, folders in sorted(_busy.items()):
+        idle = max(_ended.values()) - _ended[worker]
+        told = f"{sum(folders.values()):.1f} s of tests, idle in the last {idle:.1f} s"
+        terminalreporter.write_line(f"worker {worker or 'alone'}: {told}")
     for backend, seconds in sorted(_legs.items()):
         tests = len(seconds) // 3 or 1  # set-up, call and end each have a report
         terminalreporter.write_line(f"backend {backend}: {tests} tests, {sum(seconds):.1f} s")
@@ -221,6 +235,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def _torn() -> list[str]:
     return sorted(name for name, workers in _workers.items() if len(workers) > 1)
+
+
+def _named(nodeid: str) -> str:
+    """Return the folder that the time of a test is added to."""
+    parts = nodeid.partition("::")[0].split("/")[1:-1]
+    return "/".join(parts[:2] if parts[:1] == ["integration"] else parts[:1])
 
 
 def _folder(item: pytest.Item) -> str:
