@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import shlex
 from dataclasses import dataclass
+from typing import Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from gbuild.host.sandbox.layout import Account, File, account_lines, naming
 from gbuild.model.surroundings import BUILD_USER
+from gbuild.target.backend import TargetSpec
 
 _FOLDER = "/run/gbuild"
 
@@ -102,6 +104,20 @@ class Guest:
     resolver: str = ""
     number: int = BUILD_USER
     home: str | None = None
+
+    @classmethod
+    def of(cls, spec: TargetSpec, *, resolver: str = "") -> Self:
+        """Return the inside that a target is asked to have, with keys that nobody had before."""
+        return cls(
+            user=spec.user,
+            host=new_key(),
+            client=new_key(),
+            hostname=spec.hostname,
+            sudo=spec.sudo,
+            resolver=resolver,
+            number=spec.number,
+            home=spec.home,
+        )
 
     @property
     def account(self) -> Account:

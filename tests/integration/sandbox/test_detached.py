@@ -43,7 +43,7 @@ def test_another_process_finds_and_uses_it(
 
 
 def test_its_files_are_closed_to_others(backend: UsernsBackend, kept: TargetInfo) -> None:
-    folder = backend._registry.folder
+    folder = backend.registry.folder
     assert kept.pid is not None
     assert folder.stat().st_mode & 0o777 == 0o700
     modes = {path.suffix: path.stat().st_mode & 0o077 for path in folder.iterdir()}

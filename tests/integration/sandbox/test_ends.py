@@ -118,7 +118,7 @@ def test_when_gbuild_is_killed_nothing_is_left(
     other_process.wait()
     assert until(lambda: _gone(family))
     assert [info.state for info in backend.targets()] == ["dead"]
-    (entry,) = backend._registry.entries()
+    (entry,) = backend.registry.entries()
     removed = backend.prune()
     assert "target test" in removed
     assert not any(Path(group).exists() for group in entry.held["groups"])

@@ -25,7 +25,7 @@ from gbuild.image.disk import SIZE
 from gbuild.model.event import Event, Sink
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
-from gbuild.target.guest import Guest, archive, new_key
+from gbuild.target.guest import Guest, archive
 from gbuild.target.registry import Entry, new_id
 
 _BOOT = 180.0
@@ -93,14 +93,7 @@ class Launch:
 
     def _guest(self) -> Guest:
         spec = self.spec
-        return Guest(
-            user=spec.user,
-            host=new_key(),
-            client=new_key(),
-            hostname=spec.hostname,
-            sudo=spec.sudo,
-            resolver=name_servers() if spec.network else "",
-        )
+        return Guest.of(spec, resolver=name_servers() if spec.network else "")
 
     def _new(self, identity: str, folder: Path, inside: Guest, *, detached: bool) -> Entry:
         return self.targets.new(

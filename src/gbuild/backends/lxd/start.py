@@ -21,7 +21,7 @@ from gbuild.model.event import Sink
 from gbuild.model.image import Image
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
-from gbuild.target.guest import Guest, archive, new_key
+from gbuild.target.guest import Guest, archive
 from gbuild.target.registry import Entry, Registry, new_id
 
 
@@ -203,14 +203,7 @@ def _files(spec: TargetSpec, read: _Read) -> str:
 
 
 def _guest(spec: TargetSpec, shape: instance.Shape) -> Guest:
-    return Guest(
-        user=spec.user,
-        host=new_key(),
-        client=new_key(),
-        hostname=spec.hostname,
-        sudo=spec.sudo,
-        resolver="" if shape.nic is None else f"nameserver {shape.nic.gateway}\n",
-    )
+    return Guest.of(spec, resolver="" if shape.nic is None else f"nameserver {shape.nic.gateway}\n")
 
 
 def _users(config: Mapping[str, Any]) -> str:

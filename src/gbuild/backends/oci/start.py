@@ -25,7 +25,7 @@ from gbuild.host.idmap import IdMap, current
 from gbuild.model.event import Event, Sink
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
-from gbuild.target.guest import Guest, archive, new_key
+from gbuild.target.guest import Guest, archive
 from gbuild.target.registry import Entry, Registry, born, new_id
 
 NAME = "oci"
@@ -56,16 +56,7 @@ class Start:
         self._id = new_id(target_name(spec.name, where="the target's name"))
         self._held = limits.hold(spec.limits, about.controllers, on_tmpfs=spec.scratch == "tmpfs")
         network_flags, resolver = network.flags(engine, about.version, wanted=spec.network)
-        self._guest = Guest(
-            user=spec.user,
-            number=spec.number,
-            home=spec.home,
-            host=new_key(),
-            client=new_key(),
-            hostname=spec.hostname,
-            sudo=spec.sudo,
-            resolver=resolver,
-        )
+        self._guest = Guest.of(spec, resolver=resolver)
         self._container = Container(
             name=f"gbuild-{self._id.replace('~', '-')}",
             identity=self._id,

@@ -17,7 +17,7 @@ from gbuild.host.store import Store
 from gbuild.model.event import Event, Sink
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
-from gbuild.target.guest import Guest, new_key
+from gbuild.target.guest import Guest
 from gbuild.target.registry import Entry, Registry, new_id
 
 NAME = "virtualbox"
@@ -126,7 +126,7 @@ class Start:
         with ExitStack() as undo, self.store.lock(f"{NAME}-{found.uuid}"):
             self._take(found)
             forward = _forward(found)
-            guest = _guest(spec)
+            guest = Guest.of(spec)
             way = self._way(found.uuid, forward.port, key)
             entry = self._entry(spec, found, guest, way, detached=detached)
             self.registry.add(entry)
@@ -230,18 +230,6 @@ class Start:
         if gaps:
             text = f"the machine {found.name} is yours and stays as it is: {'; '.join(gaps)}"
             self.sink(Event("warning", text))
-
-
-def _guest(spec: TargetSpec) -> Guest:
-    return Guest(
-        user=spec.user,
-        host=new_key(),
-        client=new_key(),
-        hostname=spec.hostname,
-        sudo=spec.sudo,
-        number=spec.number,
-        home=spec.home,
-    )
 
 
 def _forward(found: Info) -> Forward:
