@@ -16,6 +16,7 @@ from gbuild.check.diagnose.diagnosis import diagnose
 from .held_out import Pair, objects, texts
 from .held_out_archives import archives
 from .held_out_later import second
+from .held_out_third import mended_for, run_once
 
 PAGE = Path(__file__).parents[3] / "docs/reference/causes.md"
 
@@ -86,6 +87,14 @@ def _judge(counts: Counts) -> None:
 def test_the_second_set_is_large_enough() -> None:
     pairs = second()
     assert len({pair.name for pair in pairs}) == len(pairs) == 37
+    assert all(pair.first != pair.second for pair in pairs)
+
+
+def test_the_third_set_is_large_enough() -> None:
+    pairs = [*mended_for(), *run_once()]
+    assert len({pair.name for pair in pairs}) == len(pairs)
+    assert (len(mended_for()), len(run_once())) == (97, 78)
+    assert sum(not pair.causes for pair in run_once()) == 14
     assert all(pair.first != pair.second for pair in pairs)
 
 

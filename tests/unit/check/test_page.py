@@ -10,7 +10,6 @@ import jsonschema
 import pytest
 
 from gbuild.check import history
-from gbuild.check.check import changed
 from gbuild.check.document import document
 from gbuild.errors import UsageFailure
 from gbuild.formats.waivers import WaiversInvalid, parse_waivers
@@ -22,6 +21,7 @@ from gbuild.model.check import (
     Trace,
     Tried,
     Waiver,
+    changed,
 )
 from gbuild.ui import check_page, check_text
 
