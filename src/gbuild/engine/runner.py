@@ -275,6 +275,10 @@ def _extras(surroundings: Surroundings) -> dict[str, str]:
         extras["processors"] = ",".join(str(number) for number in surroundings.processors)
     if surroundings.boot_clock:
         extras["clock.boot"] = extras["clock.monotonic"] = str(surroundings.boot_clock)
+    if surroundings.wall_clock:
+        extras["clock.wall"] = str(surroundings.wall_clock)
+    if surroundings.processor_model is not None:
+        extras["processor.model"] = surroundings.processor_model
     return extras
 
 

@@ -17,7 +17,9 @@ class Surroundings:
     ``locale`` (``LANG`` and ``LC_ALL``) and ``timezone`` (``TZ``). ``number`` is the user's and
     its group's, ``environment`` are variables that the script gets beside its own, ``path`` are
     folders at the end of ``PATH``. ``processors`` are those it may run on (none: all),
-    ``boot_clock`` the seconds added to the clocks that count from the start of the machine;
+    ``boot_clock`` the seconds added to the clocks that count from the start of the machine,
+    ``wall_clock`` those added to the time of day; ``processor_model`` is what a virtual machine
+    shows as its processor (libvirt's name);
     ``random_addresses`` and ``old_kernel`` (uname tells 2.6) are those of setarch(8).
     """
 
@@ -33,6 +35,8 @@ class Surroundings:
     path: tuple[str, ...] = ()
     processors: tuple[int, ...] = ()
     boot_clock: int = 0
+    wall_clock: int = 0
+    processor_model: str | None = None
     random_addresses: bool = True
     old_kernel: bool = False
 

@@ -40,7 +40,8 @@ class TargetSpec:
     (None: /home/<user>); ``network`` False means that no packet leaves the target from its first
     instruction; ``sudo`` gives the user a password-less sudo rule and lets set-uid programs work.
     ``extras`` are for the backends that know them (:attr:`Backend.varies`): ``processors``
-    (``0,2``), ``clock.boot`` and ``clock.monotonic`` (seconds), ``personality`` (personality(2)).
+    (``0,2``), ``clock.boot`` and ``clock.monotonic`` (seconds), ``personality`` (personality(2)),
+    ``clock.wall`` (seconds), ``processor.model`` (libvirt's name).
     """
 
     name: str
@@ -113,6 +114,10 @@ class Machine(ABC):
     def connect(self) -> socket.socket:
         """Return a new stream on whose other end an SSH server speaks."""
 
+    def overheard(self) -> tuple[str, ...]:
+        """Return what the way to the machine complained of lately, for the details of an error."""
+        return ()
+
     @abstractmethod
     def cut_network(self) -> None:
         """Take the network away for good; returns when no packet can leave."""
@@ -146,8 +151,9 @@ class Backend(ABC):
         settings: the options it understands (``--backend-option KEY=VALUE``, or the table
             ``[backends.NAME]`` of the configuration), each with a line of help.
         varies: what it honours of a :class:`TargetSpec` beyond what every backend must:
-            ``ids``, ``home``, ``processors``, ``clock``; and ``personality``, when the script may
-            call personality(2).
+            ``ids``, ``home``, ``processors``, ``clock`` (since the start), ``wall`` (the time of
+            day), ``model`` (of the processor), ``scratch``; ``personality``, when the script may
+            call personality(2), and ``addresses``, when addresses in memory are then random.
     """
 
     name: ClassVar[str]

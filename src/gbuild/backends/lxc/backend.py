@@ -28,7 +28,9 @@ class LxcBackend(TreeBackend):
     name = NAME
     summary = "LXC containers by lxc-start: no daemon"
     needs = "lxc; root for a bridge, uidmap and passt as a user"
-    varies = frozenset({"ids", "home", "processors", "clock", "personality"})
+    varies = frozenset(
+        {"ids", "home", "processors", "clock", "personality", "addresses", "scratch"}
+    )
     settings: ClassVar[Mapping[str, str]] = {
         "network": "how a target with a network reaches it: bridge (root's default) or pasta"
     }

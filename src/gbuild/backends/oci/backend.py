@@ -30,7 +30,7 @@ class OciBackend(Backend):
     name = NAME
     summary = "containers of podman (without root) or docker"
     needs = "podman, uidmap, slirp4netns (for network); or docker's daemon"
-    varies = frozenset({"ids", "home"})
+    varies = frozenset({"ids", "home", "scratch"})
     settings: ClassVar[Mapping[str, str]] = {
         "engine": "podman or docker, or the path of one (default: the first that is installed)",
         "runtime": "podman's OCI runtime: runc, crun or a path (default: podman's own choice)",

@@ -23,7 +23,9 @@ class UsernsBackend(TreeBackend):
     name = NAME
     summary = "user namespaces of this host: no daemon, no root"
     needs = "uidmap (as a user), passt (for network)"
-    varies = frozenset({"ids", "home", "processors", "clock", "personality"})
+    varies = frozenset(
+        {"ids", "home", "processors", "clock", "personality", "addresses", "scratch"}
+    )
 
     def probe(self) -> tuple[Finding, ...]:
         """Make namespaces and mounts for a moment, and look at tools and settings."""
