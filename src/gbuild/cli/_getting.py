@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gbuild.cli._session import Session
     from gbuild.formats.gitian_downloader import DownloadConfig
+    from gbuild.get.offered import Offer
     from gbuild.get.run import Order
     from gbuild.model.policy import Policy
 
@@ -31,8 +32,8 @@ _LARGEST_KEY = 1 << 20
 class Asked:
     """The options of gget as they were given."""
 
-    release: str
-    signatures: str
+    release: str | None
+    signatures: str | None
     commit: str | None
     places: tuple[str, ...]
     destination: Path
@@ -65,11 +66,12 @@ def order(session: Session, asked: Asked) -> Order:
     from gbuild.model import names
 
     config = _config(session, asked)
-    places = asked.places or (config.urls if config else ())
-    if not places and not asked.dry_run:
+    offer = _offer(asked, config)
+    places = () if offer else asked.places or (config.urls if config else ())
+    if not places and not asked.dry_run and not offer:
         raise UsageFailure("say where the files lie: SOURCE, a folder or an address")
     wanted = Wanted(
-        release=names.release_name(asked.release, where="--release"),
+        release=names.release_name(asked.release, where="--release") if asked.release else "",
         policy=_policy(asked, config),
         package=asked.package,
         only=asked.only,
@@ -78,7 +80,8 @@ def order(session: Session, asked: Asked) -> Order:
     )
     return Order(
         wanted=wanted,
-        signatures=asked.signatures,
+        signatures=asked.signatures or "",
+        offer=offer,
         commit=asked.commit,
         sources=tuple(source(each) for each in places),
         destination=asked.destination.absolute(),
@@ -90,6 +93,42 @@ def order(session: Session, asked: Asked) -> Order:
         now=int(time.time()),
         witness=witness_asked(asked.evidence, None),
     )
+
+
+def _offer(asked: Asked, config: DownloadConfig | None) -> Offer | None:
+    """Return where a package lies when there is no tree; None when there is one."""
+    if asked.signatures is not None:
+        if not asked.release:
+            raise UsageFailure("--signatures needs --release: a tree has many of them")
+        return None
+    if config is None or asked.config is None:
+        raise UsageFailure(
+            "say who signed the files",
+            hint="--signatures TREE, or --config FILE for a package of Gitian's",
+        )
+    if asked.commit is not None:
+        raise UsageFailure("--commit is for a tree of signatures, and a package is none")
+    from gbuild.formats.gitian_downloader import Address
+    from gbuild.get.offered import Offer
+
+    given = tuple(Address(url=_package(each)) for each in asked.places)
+    if not given and not config.addresses and not config.feeds:
+        raise UsageFailure("neither the config nor you say where the package lies", hint="--url")
+    return Offer(
+        addresses=given or config.addresses,
+        feeds=() if given else config.feeds,
+        keys={each.fingerprint: each.file for each in config.signers if each.file},
+        name=f"package {asked.config.absolute()}",
+    )
+
+
+def _package(text: str) -> str:
+    """Return the address of a package: one, or a file of this host."""
+    if text.startswith(("http://", "https://", "file://")) and text.isprintable():
+        return text
+    if "://" in text or not Path(text).is_file():
+        raise UsageFailure(f"there is no package {text}", hint="a ZIP here, or http:// or https://")
+    return Path(text).absolute().as_uri()
 
 
 def size(text: str) -> int:
@@ -129,8 +168,8 @@ def _config(session: Session, asked: Asked) -> DownloadConfig | None:
         config = read_config(read_small(asked.config), path=str(asked.config))
     except OSError as error:
         raise UsageFailure(f"--config {asked.config}: {error.strerror}") from error
-    for key in config.ignored:
-        session.sink(Event("warning", f"{asked.config}: {key} is not read, --release says what"))
+    if asked.signatures is not None and config.feeds:
+        session.sink(Event("warning", f"{asked.config}: rss is not read, --release says what"))
     return config
 
 

@@ -21,11 +21,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command(name="gget")
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
-@click.option("--release", "-r", required=True, metavar="NAME", help="The release to fetch.")
+@click.option("--release", "-r", metavar="NAME", help="The release to fetch.")
 @click.option(
     "--signatures",
     "-s",
-    required=True,
     metavar="TREE",
     help="Tree of signatures: a folder, or a .tar.gz (file or address).",
 )
@@ -73,8 +72,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 def gget(
     session: Session,
     sources: tuple[str, ...],
-    release: str,
-    signatures: str,
+    release: str | None,
+    signatures: str | None,
     commit: str | None,
     destination: Path,
     package: str | None,
@@ -96,8 +95,9 @@ def gget(
     """Fetch the files of a release from every SOURCE until all are there.
 
     SOURCE is a folder, or the address of one. Every file must be signed alike by enough
-    persons; then all are put in place together, or none. Exit codes as gverify's: 1 when signers
-    differ, 8 when too few can be relied on, 4 when a file cannot be had or is another one.
+    persons; then all are put in place together, or none. With --config and without --signatures,
+    SOURCE is a package of Gitian's: one ZIP with files and signatures. Exit codes as gverify's: 1
+    when signers differ, 8 when too few can be relied on, 4 when a file cannot be had or is another.
     """
     _check_system()
     from gbuild.cli._getting import Asked, order
@@ -127,7 +127,7 @@ def gget(
     )
     made = order(session, asked)
     result = get(made, settings=settings(session.environment), sink=session.sink)
-    _show(session, result, made.wanted.policy, destination.absolute() / release)
+    _show(session, result, made.wanted.policy, destination.absolute() / result.release)
     return _exit_code(result)
 
 
@@ -165,12 +165,15 @@ def _show(session: Session, result: Result, policy: Policy, target: Path) -> Non
     )
     for verdict in result.agreement.verdicts:
         session.say(matrix.text(verdict, verbose=False, markup=False))
-    session.say(matrix.required(describe(policy)))
+    if result.agreement.verdicts:
+        session.say(matrix.required(describe(policy)))
     number = f"{len(files)} file{'' if len(files) == 1 else 's'}"
     said = {
         "refused": "nothing was fetched",
         "fetched": f"{number}, {sum(sizes.values())} bytes, in {target}",
-        "present": f"{number}: all of them are in {target} already",
+        "present": f"{number}: all of them are in {target} already"
+        if files
+        else f"the newest release is in {target} already",
         "dry-run": f"{number} would be fetched to {target}",
     }
     session.say(escape.line(said[result.state]))

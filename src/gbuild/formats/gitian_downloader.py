@@ -1,10 +1,14 @@
-"""The configuration of Gitian's downloader: who signs, what they weigh, where the files are.
+r"""The configuration of Gitian's downloader: who signs, what they weigh, where the files are.
 
 The shape, from its documentation and from what projects keep in ``contrib/gitian-downloader``::
 
     name: hello
-    urls:                               # addresses, or maps with url and version_url
-    - https://example.org/hello/
+    urls:                               # addresses of a package, or maps with url and version_url
+    - https://example.org/hello-linux-gitian.zip
+    rss:                                # where newer packages are announced
+    - url: https://example.org/hello.rss
+      xpath: //item/link/text()
+      pattern: hello-(\d+.\d+.\d+)-linux-gitian.zip
     waiting_period: 24                  # hours
     signers:
       0A82509767C7D4A5D14DA2301AE1D35043E08E54:
@@ -13,8 +17,7 @@ The shape, from its documentation and from what projects keep in ``contrib/gitia
         key: alice                      # alice-key.pgp, or the key itself as armored text
     minimum_weight: 80
 
-A key id stands for a fingerprint only together with the key itself. Feeds (``rss``) and
-``version_url`` are not read: what to fetch is said by the person.
+A key id stands for a fingerprint only together with the key itself.
 """
 
 from __future__ import annotations
@@ -39,6 +42,10 @@ _FINGERPRINT = re.compile(r"[0-9A-F]{40}", re.ASCII)
 _ID = re.compile(r"[0-9A-F]{16}", re.ASCII)
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,99}", re.ASCII)
 _URL = re.compile(r"(?:https?|file)://[!-~]{1,2000}", re.ASCII)
+_WAY = re.compile(
+    r"//?[A-Za-z_][A-Za-z0-9_.-]*(?:/[A-Za-z_][A-Za-z0-9_.-]*){0,20}/text\(\)", re.ASCII
+)
+_LONGEST_PATTERN = 500
 _ARMOR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 _LARGEST = 1_000_000
 _HOUR = 3600
@@ -56,15 +63,37 @@ class Signer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a package lies, and perhaps where a line says which release that is."""
+
+    url: str
+    version_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """An RSS document, the way to its links (``//item/link/text()``), and how the wanted looks."""
+
+    url: str
+    xpath: str
+    pattern: re.Pattern[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadConfig:
-    """What such a file says; ``waiting`` is in seconds, ``ignored`` are keys that are not read."""
+    """What such a file says; ``waiting`` is in seconds."""
 
     name: str | None
-    urls: tuple[str, ...]
     signers: tuple[Signer, ...]
+    addresses: tuple[Address, ...] = ()
+    feeds: tuple[Feed, ...] = ()
     minimum: int | None = None
     waiting: int | None = None
-    ignored: tuple[str, ...] = ()
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where files lie, when signatures come from elsewhere."""
+        return tuple(each.url for each in self.addresses)
 
     def policy(self, persons: int | None = None) -> Policy:
         """Return the policy; several keys with one name are one person.
@@ -100,7 +129,7 @@ def read_config(data: bytes, *, path: str) -> DownloadConfig:
         UsageFailure: it does not follow the shape; details hold one block per problem.
     """
     findings = Findings()
-    found = DownloadConfig(name=None, urls=(), signers=())
+    found = DownloadConfig(name=None, signers=())
     try:
         node = located_yaml.parse(data, bounds=_BOUNDS)
         if isinstance(node, Mapping):
@@ -125,16 +154,14 @@ def _config(node: Mapping, findings: Findings) -> DownloadConfig:
     minimum = _number(fields.text("minimum_weight"), "minimum_weight", findings)
     _check_weights(fields, signers, minimum, findings)
     hours = _number(fields.text("waiting_period"), "waiting_period", findings, least=0)
-    urls, versions = _urls(fields, findings)
     name = fields.text("name")
-    ignored = ("rss",) if fields.node_of("rss") else ()
     return DownloadConfig(
         name=name.value if name else None,
-        urls=urls,
+        addresses=tuple(_addresses(fields, findings)),
+        feeds=tuple(_feeds(fields, findings)),
         signers=signers,
         minimum=minimum,
         waiting=None if hours is None else hours * _HOUR,
-        ignored=(*ignored, *(("version_url",) if versions else ())),
     )
 
 
@@ -157,21 +184,48 @@ def _check_weights(
             )
 
 
-def _urls(fields: Fields, findings: Findings) -> tuple[tuple[str, ...], bool]:
-    """Return the addresses, and whether one of them names a file with the newest version."""
-    found: list[str] = []
-    versions = False
+def _addresses(fields: Fields, findings: Findings) -> Iterator[Address]:
     for item in fields.items("urls", expected="a list of addresses"):
-        node: Node | None = item
-        if isinstance(item, Mapping):
+        if not isinstance(item, Mapping):
+            url, version = _url(item, findings), None
+        else:
             entry = Fields(item, ("url", "version_url"), findings, "an address")
-            node = entry.required("url", expected="an address")
-            versions = versions or entry.node_of("version_url") is not None
-        if isinstance(node, Text) and _URL.fullmatch(node.value):
-            found.append(node.value)
-        elif node is not None:
-            findings.refuse(node, "not an address", "http://..., https://... or file://...")
-    return tuple(found), versions
+            url = _url(entry.required("url", expected="an address"), findings)
+            version = _url(entry.node_of("version_url"), findings)
+        if url is not None:
+            yield Address(url=url, version_url=version)
+
+
+def _url(node: Node | None, findings: Findings) -> str | None:
+    if isinstance(node, Text) and _URL.fullmatch(node.value):
+        return node.value
+    if node is not None:
+        findings.refuse(node, "not an address", "http://..., https://... or file://...")
+    return None
+
+
+def _feeds(fields: Fields, findings: Findings) -> Iterator[Feed]:
+    for item in fields.mappings("rss", "maps with url, xpath and pattern"):
+        entry = Fields(item, ("url", "xpath", "pattern"), findings, "a feed")
+        url = _url(entry.required("url", expected="an address"), findings)
+        way = entry.required("xpath", expected="//item/link/text()")
+        if way and not _WAY.fullmatch(way.value):
+            findings.refuse(way, "not a way that is followed", "such as //item/link/text()")
+        pattern = _pattern(entry.required("pattern", expected="an expression"), findings)
+        if url and way and pattern:
+            yield Feed(url=url, xpath=way.value, pattern=pattern)
+
+
+def _pattern(node: Text | None, findings: Findings) -> re.Pattern[str] | None:
+    if node is None:
+        return None
+    try:
+        if len(node.value) <= _LONGEST_PATTERN:
+            return re.compile(node.value)
+        findings.refuse(node, "the pattern is too long", f"at most {_LONGEST_PATTERN} letters")
+    except (re.error, RecursionError, OverflowError) as error:
+        findings.refuse(node, f"not a regular expression: {error}", r"hello-(\d+\.\d+)\.zip")
+    return None
 
 
 def _signers(node: Node | None, fields: Fields, findings: Findings) -> Iterator[Signer]:

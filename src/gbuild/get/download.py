@@ -9,25 +9,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gbuild.errors import GbuildError, HostFailure, Unavailable, WrongHash
+from gbuild.errors import GbuildError, Unavailable, WrongHash
 from gbuild.get.sources import Source
+from gbuild.get.transfer import TooLarge, Transfer, within
 from gbuild.host import foreign
-from gbuild.host.disk import free
 from gbuild.host.foreign import Folder
-from gbuild.host.meter import Line, Meter
-from gbuild.host.partial import Partial
+from gbuild.host.meter import Meter
 from gbuild.host.rounds import Rounds
 from gbuild.host.staging import Staging
-from gbuild.host.web import Broken, Refused, Settings
+from gbuild.host.web import Refused, Settings
 from gbuild.model.event import Sink
 
 if TYPE_CHECKING:
-    from gbuild.host.http_get import Answer
+    from gbuild.host.zipped import Zipped
 
-_MARGIN = 16 << 20
-"""Bytes that stay free on the disk."""
 _PIECE = 1 << 20
-_ROOM = "free some space, or choose another folder with --destination"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,22 +54,19 @@ class Download:
         for path, sha256 in wanted.items():
             left = self.largest - sum(sizes.values())
             if sha256 in first:
-                _within(sizes[first[sha256]], left)
+                within(sizes[first[sha256]], left)
                 sizes[path] = staging.copy(path, first[sha256])
                 continue
-            one = _One(self, staging, path, sha256, left, meter.of(sha256, path))
-            sizes[path] = one.settled()
+            transfer = Transfer(
+                name=path,
+                left=left,
+                settings=self.settings,
+                stop=self.stop,
+                progress=meter.of(sha256, path),
+            )
+            sizes[path] = _One(self, staging, path, sha256, transfer).settled()
             first[sha256] = path
         return sizes
-
-
-def _within(size: int, left: int) -> None:
-    if size > left:
-        raise _TooLarge
-
-
-class _TooLarge(Exception):
-    """More bytes than the person allows; no other address will be better."""
 
 
 @dataclass(slots=True)
@@ -84,20 +77,19 @@ class _One:
     staging: Staging
     path: str
     sha256: str
-    left: int
-    progress: Line
+    transfer: Transfer
     wrong: bool = False
 
     def settled(self) -> int:
         """Fetch the file from wherever it can be had, give it its name, return its bytes."""
         try:
             size = self._from_parts() or self._from_anywhere()
-        except _TooLarge as error:
+        except TooLarge as error:
             raise Unavailable(
                 f"{self.path}: the release is larger than the {self.whole.largest} bytes allowed",
                 hint="--max-size SIZE",
             ) from error
-        self.progress.end(size)
+        self.transfer.progress.end(size)
         return size
 
     def _from_parts(self) -> int | None:
@@ -105,7 +97,9 @@ class _One:
         with self.staging.part(self.sha256) as part:
             if part.size() == 0:
                 return None
-            if part.size() > self.left:  # of an earlier run that might take more, or of a bad place
+            if (
+                part.size() > self.transfer.left
+            ):  # of an earlier run that might take more, or of a bad place
                 part.restart()
                 return None
         with suppress(WrongHash):
@@ -117,6 +111,8 @@ class _One:
         for each in self.whole.sources:
             if each.folder is not None:
                 size = self._from_folder(each.folder, reasons)
+            elif each.zipped is not None:
+                size = self._from_package(each.zipped, reasons)
             else:
                 size = self._from_web(each, reasons)
             if size is not None:
@@ -126,14 +122,26 @@ class _One:
     def _from_folder(self, place: Path, reasons: list[str]) -> int | None:
         for spelling in dict.fromkeys((self.path, self.path.rpartition("/")[2])):
             try:
-                with foreign.opened(place) as folder, self.staging.part(self.sha256) as part:
-                    part.restart()
-                    self._write(_pieces(folder, spelling), part, None)
-                return self.staging.settle(self.path, self.sha256)
+                with foreign.opened(place) as folder:
+                    return self._copied(_pieces(folder, spelling))
             except (foreign.Refused, Refused, WrongHash) as error:
                 reasons.append(f"{place / spelling}: {_words(error)}")
                 self.wrong = self.wrong or isinstance(error, WrongHash)
         return None
+
+    def _from_package(self, package: Zipped, reasons: list[str]) -> int | None:
+        try:
+            return self._copied(package.pieces(self.path))
+        except (foreign.Refused, WrongHash) as error:
+            reasons.append(error.brief)
+            self.wrong = self.wrong or isinstance(error, WrongHash)
+        return None
+
+    def _copied(self, pieces: Iterator[bytes]) -> int:
+        with self.staging.part(self.sha256) as part:
+            part.restart()
+            self.transfer.write(pieces, part, None)
+        return self.staging.settle(self.path, self.sha256)
 
     def _from_web(self, source: Source, reasons: list[str]) -> int | None:
         rounds = Rounds(
@@ -152,7 +160,7 @@ class _One:
         """Receive and check; a wrong hash after going on earns one more try from the start."""
         with self.staging.part(self.sha256) as part:
             resumed = part.size() > 0
-            self._receive(url, part)
+            self.transfer.receive(url, part)
         try:
             return self.staging.settle(self.path, self.sha256)
         except WrongHash as error:
@@ -162,47 +170,6 @@ class _One:
                 return self._attempt(url)
             self.wrong = True
             raise Refused(error.brief) from error
-
-    def _receive(self, url: str, part: Partial) -> None:
-        from gbuild.host import http_get
-
-        settings, stop = self.whole.settings, self.whole.stop
-        with http_get.get(url, start=part.size(), settings=settings, stop=stop) as answer:
-            if not answer.outside:  # else there is all of it, or something else: the hash tells
-                part.truncate(answer.start)
-                self._check_room(answer)
-                self._write(answer.chunks(), part, answer.total)
-
-    def _check_room(self, answer: Answer) -> None:
-        if answer.total is None:
-            return
-        _within(answer.total, self.left)
-        there = free(self.staging.path)
-        if answer.total - answer.start + _MARGIN > there:
-            raise HostFailure(
-                f"{self.path} has {answer.total} bytes, but only {there} are free in "
-                f"{self.staging.path.parent}",
-                hint=_ROOM,
-            )
-
-    def _write(self, pieces: Iterator[bytes], part: Partial, total: int | None) -> None:
-        for piece in pieces:
-            if part.size() + len(piece) > self.left:
-                part.restart()
-                raise _TooLarge
-            if total is not None and part.size() + len(piece) > total:
-                part.restart()
-                raise Refused(f"gives more than the {total} bytes it said")
-            self._keep(piece, part)
-            self.progress.at(part.size())
-        if total is not None and part.size() < total:
-            raise Broken(f"ended after {part.size()} of {total} bytes")
-
-    def _keep(self, piece: bytes, part: Partial) -> None:
-        try:
-            part.write(piece)
-        except HostFailure as error:
-            raise HostFailure(error.brief, details=error.details, hint=_ROOM) from error
 
     def _failure(self, reasons: Sequence[str]) -> GbuildError:
         if self.wrong:

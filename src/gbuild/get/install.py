@@ -31,7 +31,7 @@ def install(
         Unavailable, WrongHash: as :meth:`Download.run`.
     """
     layout.check(files)
-    _make(destination)
+    prepare(destination)
     target = destination / release
     if target.exists() or target.is_symlink():
         _check_present(target, files)
@@ -45,7 +45,13 @@ def install(
     return sizes
 
 
-def _make(destination: Path) -> None:
+def prepare(destination: Path) -> None:
+    """Make the folder of the releases if need be, and see that it can be written.
+
+    Raises:
+        UsageFailure: the folder above it does not exist.
+        HostFailure: it cannot be had.
+    """
     try:
         destination.mkdir(exist_ok=True)
     except FileNotFoundError as error:

@@ -24,12 +24,14 @@ _ARCHIVES = (".tar.gz", ".tgz")
 class Tree:
     """A tree that can be read: where it lies now, what it is called for good.
 
-    ``remote`` says that it came over the network, so that nothing in it may say whom to trust.
+    ``remote`` says that it came over the network, so that nothing in it may say whom to trust,
+    ``whole`` that it has every release (a package has one).
     """
 
     root: Path
     name: str
     remote: bool
+    whole: bool = True
 
 
 @contextmanager

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
 from gbuild.errors import UsageFailure
+
+if TYPE_CHECKING:
+    from gbuild.host.zipped import Zipped
 
 _SAFE = "/-._~!$&'()*+,;=:@"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A folder (``folder``), or an address ``url`` that ends with a slash; the other is None."""
+    """A folder, an address ``url`` that ends with a slash, or an open ZIP; the others are None."""
 
     folder: Path | None = None
     url: str | None = None
+    zipped: Zipped | None = None
 
     def addresses(self, path: str) -> tuple[str, ...]:
         """Return where a file may lie: by its path, and by its name alone where files lie flat."""

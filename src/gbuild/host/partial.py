@@ -60,6 +60,13 @@ class Partial:
             os.ftruncate(self._descriptor, size)
             self._size = size
 
+    @contextmanager
+    def reading(self) -> Iterator[BinaryIO]:
+        """Open what is there for reading, from its beginning, through the same descriptor."""
+        with os.fdopen(os.dup(self._descriptor), "rb") as stream:
+            stream.seek(0)
+            yield stream
+
     def write(self, data: bytes) -> None:
         """Append.
 

@@ -92,11 +92,16 @@ def _write(stream: _Bounded, dest: Path, what: str) -> None:
                 if member.size > MAX_MEMBER:
                     raise Refused(f"{what} holds a file of {member.size} bytes")
                 content = archive.extractfile(member)
-                path = dest.joinpath(*_parts(member.name, what))
+                path = dest.joinpath(*parts(member.name, what))
                 _put(path, b"" if content is None else content.read(), what)
 
 
-def _parts(name: str, what: str) -> Iterator[str]:
+def parts(name: str, what: str) -> Iterator[str]:
+    """Yield the components of a member's name.
+
+    Raises:
+        Refused: it leaves its folder, is too long, or is not what it looks like.
+    """
     if len(name) > _LONGEST or not name.isprintable() or "\\" in name:
         raise Refused(f"{what} holds a name that is not taken: {name[:80]!a}")
     for part in name.removeprefix("./").split("/"):

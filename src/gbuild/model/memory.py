@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,3 +19,8 @@ class Memory:
     seen: Mapping[str, int] = field(default_factory=dict)
     counted: Mapping[str, frozenset[str]] = field(default_factory=dict)
     newest: Mapping[str, str] = field(default_factory=dict)
+
+    def only(self, release: str) -> Memory:
+        """Return the same memory without what counted in other releases."""
+        own = {name: counted for name, counted in self.counted.items() if name == release}
+        return replace(self, counted=own)

@@ -234,7 +234,7 @@ def test_a_disk_without_room_is_seen_before_it_is_full(
 ) -> None:
     project.release(files={"a": BIG})
     base = serve(site, project, "a")
-    monkeypatch.setattr("gbuild.get.download.free", lambda _: len(BIG))
+    monkeypatch.setattr("gbuild.get.transfer.free", lambda _: len(BIG))
     with pytest.raises(HostFailure, match="only 1048576 are free"):
         project.get(base)
     assert no_stage(project)

@@ -51,7 +51,10 @@ def refusal(text: str) -> str:
 def test_a_config_becomes_a_policy_of_weights() -> None:
     config = read_config(CONFIG.encode(), path="config")
     assert config.urls == ("http://example.org/hello/", "https://example.org/gitian/hello/")
-    assert config.ignored == ("rss", "version_url")
+    assert config.addresses[1].version_url == "https://example.org/hello.ver"
+    (feed,) = config.feeds
+    assert (feed.url, feed.xpath) == ("http://example.org/rss", "//item/link/text()")
+    assert feed.pattern.search("http://example.org/hello-1.20.3-linux.zip")
     policy = config.policy()
     assert policy.minimum_age == 86_400
     assert [person.keys for person in policy.persons] == [{ALICE}, {BOB}, {CAROL}]
@@ -93,6 +96,11 @@ def test_a_config_without_weights_leaves_the_number_to_the_person() -> None:
         (("key: bob", "key: ../bob"), "not the name of a key"),
         (("- http://example.org/hello/", "- ssh://example.org/"), "not an address"),
         (("waiting_period: 24", "waiting_period: soon"), "waiting_period is no number"),
+        (("version_url: https://", "version_url: javascript://"), "not an address"),
+        (("//item/link/text()", "//item[1]/link"), "not a way that is followed"),
+        (("hello-\\d+.", "hello-(\\d+."), "not a regular expression"),
+        (("hello-\\d+.", "a" * 501), "the pattern is too long"),
+        (("- url: http://example.org/rss", "- http://example.org/rss\n- x:"), "not a mapping"),
         (("name: Bob", "name: *bob"), "alias"),
         (("signers:", "signers: !!python/object:os.system"), "tag"),
         (("---", "<html>"), "config:"),
