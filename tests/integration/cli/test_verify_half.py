@@ -240,7 +240,7 @@ def test_one_file_runs_where_there_is_nothing_but_python_and_gpg(
 @pytest.mark.parametrize("option", ["--version", "--help"])
 def test_one_file_answers_at_once(made: Path, option: str) -> None:
     """Nothing that reads trees is loaded for it."""
-    words = [SYSTEM_PYTHON, "-I", "-X", "importtime", made, option]
+    words = (SYSTEM_PYTHON, "-I", "-X", "importtime", made, option)
     done = subprocess.run(words, check=True, capture_output=True, text=True)
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert {"click", "gbuild.cli.gverify"} <= loaded
