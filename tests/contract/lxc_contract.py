@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-import pytest
-
 from gbuild.backends.lxc import LxcBackend
-from gbuild.errors import BackendFailure
 from gbuild.host import cgroup
 from gbuild.host.process import run
 from gbuild.host.store import Store
@@ -47,14 +43,7 @@ class TestLxc(BackendContract):
     ) -> None:
         machine = start(name="dying", network=True)
         assert isinstance(machine, ContainedMachine)
-        ending = threading.Timer(0.5, os.kill, (machine._inside, signal.SIGKILL))
-        ending.start()
-        with (
-            self.target(machine) as target,
-            pytest.raises(BackendFailure, match="lost the connection"),
-        ):
-            target.run(["sleep", "60"], user="builder", timeout=50)
-        ending.join()
+        self.lose(machine, lambda: os.kill(machine._inside, signal.SIGKILL))
         machine.stop()
         assert not machine.alive()
         assert self.leftovers("dying", backend.store) == set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +11,6 @@ from typing import ClassVar
 import pytest
 
 from gbuild.backends.oci import OciBackend
-from gbuild.errors import BackendFailure
 from gbuild.host.store import Store
 from gbuild.model.event import discard
 from gbuild.target.contract import BackendContract
@@ -53,14 +51,7 @@ class TestOci(BackendContract):
         machine = start(name="dying")
         (entry,) = [one for one in backend.registry.entries() if one.name == "dying"]
         words = ("rm", "--force", "--time=0", *entry.held["containers"])
-        ending = threading.Timer(0.5, backend.engine.ask, words)
-        ending.start()
-        with (
-            self.target(machine) as target,
-            pytest.raises(BackendFailure, match="lost the connection"),
-        ):
-            target.run(["sleep", "60"], user="builder", timeout=50)
-        ending.join()
+        self.lose(machine, lambda: backend.engine.ask(*words))
         machine.stop()
         assert not machine.alive()
         self._assert_gone("dying", backend, "removed")

@@ -99,7 +99,7 @@ def _accounts(*words: str | Path) -> None:
 
 def _end_all(uid: int) -> None:
     """End what runs as the user or as one of its subordinate ids."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 30
     while (left := list(_processes(uid))) and time.monotonic() < until:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):

@@ -84,6 +84,7 @@ class LocalMachine(Machine):
             "PrintLastLog=no",
             "UseDNS=no",
             "LogLevel=ERROR",
+            "SetEnv=SHLVL=1",  # bash then leaves the person's ~/.bashrc, which may be slow, alone
         )
 
 

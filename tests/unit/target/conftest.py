@@ -70,7 +70,7 @@ class FakeMachine(Machine):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(5)
+            thread.join(60)
             assert not thread.is_alive()
         for one in self._sockets:
             one.close()

@@ -128,7 +128,7 @@ def test_another_host_key_is_refused_before_anything_is_sent(
 def test_a_refused_user_is_named(scripted: Make) -> None:
     machine = scripted(hold)
     with pytest.raises(BackendFailure, match="refused user nobody"):
-        connect(machine, "nobody", timeout=5)
+        connect(machine, "nobody", timeout=60)
 
 
 def test_a_command_that_is_never_answered_is_given_up(scripted: Make) -> None:
@@ -141,9 +141,9 @@ def test_a_command_that_is_never_answered_is_given_up(scripted: Make) -> None:
 
 def test_a_command_that_never_ends_is_given_up(scripted: Make) -> None:
     machine = scripted(hold)
-    late = pytest.raises(TimedOut, match=r"sleep 9 took longer than 0\.5 seconds")
+    late = pytest.raises(TimedOut, match="sleep 9 took longer than 2 seconds")
     with bounded(4, 20), Target(machine) as target, late:
-        target.run(["sleep", "9"], timeout=0.5)
+        target.run(["sleep", "9"], timeout=2)
 
 
 def test_output_without_end_is_not_kept(scripted: Make) -> None:
@@ -166,7 +166,7 @@ def test_output_beyond_the_window_ends_the_connection(scripted: Make) -> None:
 
     lost = pytest.raises(BackendFailure)
     with bounded(8, 40), Target(scripted(act)) as target, lost as caught:
-        target.run(["x"], timeout=20, on_output=slow, capture=0)
+        target.run(["x"], timeout=60, on_output=slow, capture=0)
     assert "more than the window allows" in " ".join(caught.value.details)
 
 
@@ -240,12 +240,13 @@ def test_connections_leave_no_threads(scripted: Make) -> None:
     machine = scripted(_succeed)
     with Target(machine) as target:
         target.run(["true"])
-    time.sleep(0.1)
-    ours = [one for one in threading.enumerate() if one.name.startswith("gbuild")]
-    assert not ours
+    until = time.monotonic() + 30
+    while any(one.name.startswith("gbuild") for one in threading.enumerate()):
+        assert time.monotonic() < until, threading.enumerate()
+        time.sleep(0.02)
 
 
 def _succeed(channel: paramiko.Channel, over: threading.Event) -> None:
-    time.sleep(0.1)  # the answer to the request goes first
+    time.sleep(0.5)  # the answer to the request goes first
     channel.send_exit_status(0)
     channel.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from gbuild.errors import BackendFailure
 from gbuild.host.process import Completed
 from gbuild.host.store import Store
 from gbuild.model.event import Event
@@ -130,6 +132,21 @@ class Contract:
         done = self.sh(machine, script, user=user)
         assert done.returncode == 0, (done.stdout, done.stderr)
         return done.stdout.decode()
+
+    def lose(self, machine: Machine, end: Callable[[], object]) -> None:
+        """End a target by ``end`` while a command runs in it, which must tell of that."""
+        ending = threading.Thread(target=end)
+        with (
+            self.target(machine) as target,
+            pytest.raises(BackendFailure, match="lost the connection"),
+        ):
+            target.run(
+                ["sh", "-c", "echo here; exec sleep 600"],
+                user="builder",
+                timeout=120 * self.patience,
+                on_output=lambda *_: ending.start(),
+            )
+        ending.join()
 
     def target(self, machine: Machine) -> Target:
         """Return a target over the machine."""
