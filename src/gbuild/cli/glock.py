@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli._from_assertion import from_assertion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gbuild.model.descriptor import Descriptor
-    from gbuild.model.lock import Lock, Package
+    from gbuild.model.lock import Lock
 
 _DESCRIPTOR = click.argument(
     "descriptor", type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -84,6 +83,7 @@ def resolve(
     from gbuild.formats.lockfile import lock_digest
     from gbuild.image.lockfiles import lock_path, write
     from gbuild.image.resolve import lock_descriptor
+    from gbuild.ui import lock_text
 
     what = _descriptor(descriptor)
     path = output or lock_path(descriptor)
@@ -104,7 +104,7 @@ def resolve(
         lock = _with_images(session, lock, what)
         write(path, lock, proof)
     _tell(session, path, lock, previous)
-    session.answer({"lock": str(path), "digest": lock_digest(lock), **_facts(lock)})
+    session.answer({"lock": str(path), "digest": lock_digest(lock), **lock_text.facts(lock)})
 
 
 @glock.command()
@@ -150,12 +150,19 @@ def show(session: Session, lock_file: Path) -> None:
     """Show what a lock pins."""
     from gbuild.formats.lockfile import lock_digest
     from gbuild.image.lockfiles import read_lock_file
+    from gbuild.ui import lock_text
     from gbuild.ui.table import plain
 
     lock = read_lock_file(lock_file)
     for one in lock.environments:
-        session.say(f"{one.label} ({one.distro}, base {one.base}), {_megabytes(one.packages)}")
-        session.say(f"  asked for: {' '.join(one.request)}")
+        session.say(
+            f"{one.label} ({one.distro}, base {one.base}), {lock_text.megabytes(one.packages)}"
+        )
+        if one.asserted is None:
+            session.say(f"  asked for: {' '.join(one.request)}")
+        else:
+            session.say(f"  read from the assertion sha256:{one.asserted.sha256}")
+            session.say(f"  {lock_text.vouched(one)}")
         for archive in one.archives:
             session.say(f"  from {archive.name} {archive.suite} of {_day(archive.date)}")
         for recipe, digest in sorted(lock.images.get(one.label, {}).items()):
@@ -163,7 +170,7 @@ def show(session: Session, lock_file: Path) -> None:
         rows = [(p.name, p.arch, p.version, f"{p.size:,}") for p in one.packages]
         session.say(plain(("package", "arch", "version", "bytes"), rows))
         session.say()
-    session.answer({"lock": str(lock_file), "digest": lock_digest(lock), **_facts(lock)})
+    session.answer({"lock": str(lock_file), "digest": lock_digest(lock), **lock_text.facts(lock)})
 
 
 @glock.command()
@@ -209,39 +216,25 @@ def _with_images(session: Session, lock: Lock, descriptor: Descriptor) -> Lock:
 
 def _tell(session: Session, path: Path, lock: Lock, previous: Lock | None) -> None:
     from gbuild.image.lockdiff import changes, lines
+    from gbuild.ui import lock_text
 
     session.say(f"wrote {path}")
     for one in lock.environments:
         images = lock.images.get(one.label, {})
         made = "".join(f", image {digest}" for digest in images.values())
-        session.say(f"  {one.label}: {_megabytes(one.packages)}{made}")
+        session.say(f"  {one.label}: {lock_text.megabytes(one.packages)}{made}")
     if previous is not None:
         for line in lines(changes(previous, lock)) or ("no package changed",):
             session.say(f"  {line}")
-
-
-def _facts(lock: Lock) -> dict[str, Any]:
-    return {
-        "environments": {
-            one.label: {
-                "packages": len(one.packages),
-                "bytes": sum(p.size for p in one.packages),
-                "archives": {f"{a.name} {a.suite}": a.date for a in one.archives},
-                "images": dict(lock.images.get(one.label, {})),
-            }
-            for one in lock.environments
-        }
-    }
-
-
-def _megabytes(packages: Sequence[Package]) -> str:
-    return f"{len(packages)} packages, {sum(p.size for p in packages) / 1e6:.1f} MB"
 
 
 def _day(seconds: int) -> str:
     import time
 
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+
+
+glock.add_command(from_assertion)
 
 
 def main() -> None:

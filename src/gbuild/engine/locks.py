@@ -56,19 +56,15 @@ def find_lock(
     """
     beside = lockfiles.lock_path(path.absolute())
     if beside.exists() and not options.upgrade:
-        lock, proof = lockfiles.read(beside)
-        refuse_misfit(lock, descriptor, path=beside)
-        check(
-            lock,
-            proof,
-            descriptor=descriptor,
+        return read_lock(
+            descriptor,
+            beside,
+            options,
             folder=beside.parent,
             store=store,
-            environment=environment,
             sink=sink,
-            offline=options.offline,
+            environment=environment,
         )
-        return FoundLock(lock, beside, committed=True)
     if options.offline:
         raise Unavailable(
             f"{beside.name} does not exist, and --offline forbids to resolve the packages",
@@ -87,3 +83,34 @@ def find_lock(
     )
     sink(Event("warning", text))
     return FoundLock(lock, kept, committed=False)
+
+
+def read_lock(
+    descriptor: Descriptor,
+    path: Path,
+    options: BuildOptions,
+    *,
+    folder: Path,
+    store: Store,
+    sink: Sink,
+    environment: Mapping[str, str],
+) -> FoundLock:
+    """Read the lock at ``path`` and prove it; ``folder`` is the descriptor's.
+
+    Raises:
+        GbuildError: as :func:`find_lock`, or there is none.
+    """
+    lock, proof = lockfiles.read(path)
+    refuse_misfit(lock, descriptor, path=path)
+    check(
+        lock,
+        proof,
+        descriptor=descriptor,
+        folder=folder,
+        store=store,
+        environment=environment,
+        sink=sink,
+        offline=options.offline,
+        accept_unproven=options.unproven_lock,
+    )
+    return FoundLock(lock, path, committed=True)

@@ -64,7 +64,7 @@ def make_statement(
             invocation_id=str(uuid.uuid4()),
             started=int(times[0]),
             finished=int(times[1]),
-            options=_parameters(options),
+            options=_parameters(options, lock),
         )
     )
 
@@ -96,10 +96,11 @@ def _proven_job(job: Job, outcome: JobOutcome) -> ProvenJob:
     )
 
 
-def _parameters(options: BuildOptions) -> Mapping[str, Parameter]:
+def _parameters(options: BuildOptions, lock: Lock) -> Mapping[str, Parameter]:
     """Return the options that can matter to the artefacts, by their long flags."""
     return {
         **({"accept-drift": True} if options.accept_drift else {}),
+        **({} if all(one.vouched for one in lock.environments) else {"unproven-lock": True}),
         "allow-sudo": options.allow_sudo,
         "cache-read-only": options.cache_read_only,
         "commit": dict(options.commits),

@@ -6,7 +6,7 @@ import re
 
 from gbuild.formats.located_json import Value, distinct
 from gbuild.model import names
-from gbuild.model.lock import Archive, Environment, Package
+from gbuild.model.lock import UNVOUCHED, Archive, Asserted, Environment, Package
 from gbuild.model.names import Grammar
 
 SHA256 = Grammar("sha256", re.compile(r"[0-9a-f]{64}", re.ASCII), "64 lower-case hex digits")
@@ -60,6 +60,7 @@ def read_environment(value: Value) -> Environment:
         "packages",
         "request",
         "suite",
+        optional=("asserted",),
     )
     environment = Environment(
         suite=fields["suite"].text(names.SUITE),
@@ -72,6 +73,7 @@ def read_environment(value: Value) -> Environment:
         base=fields["base"].choice("full", "minimal"),
         foreign=tuple(item.text(names.ARCHITECTURE) for item in fields["foreign"].list()),
         boot=tuple(_package(item) for item in fields["boot"].list()),
+        asserted=_asserted(fields["asserted"]) if "asserted" in fields else None,
     )
     _check(environment, fields)
     return environment
@@ -89,6 +91,11 @@ def read_images(value: Value) -> dict[str, dict[str, str]]:
                 digest.refuse(reason, RECIPE.expected)
             images[label][recipe] = digest.text(SHA256)
     return images
+
+
+def _asserted(value: Value) -> Asserted:
+    fields = value.object("date", "sha256")
+    return Asserted(sha256=fields["sha256"].text(SHA256), date=fields["date"].integer())
 
 
 def _archive(value: Value) -> Archive:
@@ -123,11 +130,11 @@ def _package(value: Value) -> Package:
 def _check(environment: Environment, fields: dict[str, Value]) -> None:
     """Record what no single value shows: doubles, and names that point nowhere."""
     archives = fields["archives"].list()
-    if not archives:
+    if not archives and environment.asserted is None:
         fields["archives"].refuse("no archive", "the archives that vouch for the packages")
     keys = (f"{archive.name} {archive.suite}" for archive in environment.archives)
     distinct(zip(keys, archives, strict=True), "archive")
-    known = {archive.name for archive in environment.archives}
+    known = {archive.name for archive in environment.archives} or {UNVOUCHED}
     arches = {environment.arch, "all", *environment.foreign}
     machine = {environment.boot_architecture or environment.arch, "all"}
     parts = (("packages", environment.packages, arches), ("boot", environment.boot, machine))

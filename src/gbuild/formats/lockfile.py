@@ -17,7 +17,7 @@ from dataclasses import replace
 from gbuild.formats import located_json
 from gbuild.formats.lock_schema import read_environment, read_images
 from gbuild.formats.problems import InvalidText, refuse
-from gbuild.model.lock import FORMAT, Archive, Environment, Lock, Package
+from gbuild.model.lock import FORMAT, Archive, Asserted, Environment, Lock, Package
 
 LARGEST = 64 << 20
 """Bytes; a lock of four environments with 300 packages each has 0.3 MB."""
@@ -124,11 +124,16 @@ def _environment_text(environment: Environment, indent: int) -> str:
         "base": _compact(e.base),
         "foreign": _compact(e.foreign),
         "request": _compact(e.request),
+        **({"asserted": _compact(_asserted(e.asserted))} if e.asserted else {}),
         "archives": _list([_compact(_archive(a)) for a in e.archives], inner),
         "packages": _list([_compact(_package(p)) for p in e.packages], inner),
         "boot": _list([_compact(_package(p)) for p in e.boot], inner),
     }
     return _object(fields, indent)
+
+
+def _asserted(asserted: Asserted) -> Json:
+    return {"sha256": asserted.sha256, "date": asserted.date}
 
 
 def _archive(archive: Archive) -> Json:

@@ -23,6 +23,7 @@ _MAGIC = b"!<arch>\n"
 _HEADER = 60
 _LARGEST_CONTROL = 64 << 20
 _SIZE = re.compile(rb"[0-9]{1,10} *\Z")
+_DATE = re.compile(rb"[0-9]{1,12} *\Z")
 _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 _NAME = re.compile(r"\s*([a-z0-9][a-z0-9+.-]*)")
 
@@ -48,6 +49,20 @@ def members(stream: BinaryIO) -> dict[str, tuple[int, int]]:
         found[name] = (stream.tell(), size)
         stream.seek(size + size % 2, io.SEEK_CUR)
     return found
+
+
+def packed_at(path: Path) -> int:
+    """Return when a package was packed, in seconds since the epoch: its first member's date.
+
+    Raises:
+        DamagedPackage: that is no date.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(len(_MAGIC) + _HEADER)
+    text = head[len(_MAGIC) + 16 : len(_MAGIC) + 28]
+    if not _DATE.match(text):
+        raise DamagedPackage("its first member has no date")
+    return int(text)
 
 
 def control_fields(path: Path) -> dict[str, str]:

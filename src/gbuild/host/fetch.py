@@ -42,6 +42,10 @@ class Wanted:
     size: int | None = None
 
 
+class Absent(Unavailable):
+    """Every address was there and said no: it is not a matter of trying again."""
+
+
 def fetch_all(
     store: Store,
     wanted: Sequence[Wanted],
@@ -80,14 +84,16 @@ def fetch_bytes(
     """Fetch something small whose hash is not known; return the address that had it, and it.
 
     Raises:
-        Unavailable: no address gave it within ``limit`` bytes; names each with its reason.
+        Absent: every address refused, or gave more than ``limit`` bytes.
+        Unavailable: no address gave it; names each with its reason.
     """
     chosen = settings or Settings()
     stop = threading.Event()
     rounds = Rounds(name, urls, settings=chosen, sink=sink, stop=stop, slow=set())
     found = rounds.first(lambda url: (url, _small(url, limit, chosen, stop)))
     if found is None:
-        raise Unavailable(f"{name} could not be fetched", details=rounds.told())
+        kind = Absent if rounds.refused else Unavailable
+        raise kind(f"{name} could not be fetched", details=rounds.told())
     return found
 
 

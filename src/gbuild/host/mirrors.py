@@ -68,16 +68,22 @@ def snapshot_bases(archive: str, date: int, environment: Mapping[str, str]) -> t
     and the table ``snapshots`` of the configuration replace the service's own address. Forms:
     ``<service>/<archive>/<YYYYMMDDTHHMMSSZ>``, as both services document them.
     """
+    service = snapshot_service(archive, environment)
+    if service is None:
+        return ()
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(date))
+    return (f"{service}/{archive}/{stamp}",)
+
+
+def snapshot_service(archive: str, environment: Mapping[str, str]) -> str | None:
+    """Return the address of the snapshot service that keeps ``archive``, None when none does."""
     family = archive.partition("-")[0]
     service = (
         environment.get("GBUILD_SNAPSHOT_" + _variable(family))
         or config.load(environment).snapshots.get(family)
         or _SNAPSHOTS.get(family)
     )
-    if service is None:
-        return ()
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(date))
-    return (f"{service.rstrip('/')}/{archive}/{stamp}",)
+    return None if service is None else service.rstrip("/")
 
 
 def apt_sources(root: Path) -> tuple[Source, ...]:

@@ -69,6 +69,11 @@ class Rounds:
                 self._pause(number, wait)
         return None
 
+    @property
+    def refused(self) -> bool:
+        """Whether every address refused: to ask again later would not help."""
+        return not self._alive
+
     def told(self) -> tuple[str, ...]:
         """Return one line for every address that was tried: the address and why it failed."""
         return tuple(f"{shown(url)}: {reason}" for url, reason in self.reasons.items())

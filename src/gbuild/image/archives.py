@@ -75,9 +75,23 @@ def origins(
     Raises:
         UsageFailure: unknown suite, or a repository without a key.
     """
-    known = suite(descriptor.distro, name, arch=machine_architecture(label))
+    own = distribution_origins(
+        descriptor.distro, name, machine_architecture(label), environment=environment
+    )
+    return own + tuple(repository_origin(one, folder) for one in descriptor.repositories)
+
+
+def distribution_origins(
+    distro: str, name: str, arch: str, *, environment: Mapping[str, str]
+) -> tuple[Origin, ...]:
+    """Return where a distribution's own packages of one suite and architecture come from.
+
+    Raises:
+        UsageFailure: unknown suite.
+    """
+    known = suite(distro, name, arch=arch)
     keys = distribution_keys(known.keyrings, environment, expired=known.archived)
-    own = tuple(
+    return tuple(
         Origin(
             pocket=pocket,
             keys=keys,
@@ -86,7 +100,6 @@ def origins(
         )
         for pocket in known.pockets
     )
-    return own + tuple(repository_origin(one, folder) for one in descriptor.repositories)
 
 
 def _bases(archive: str, environment: Mapping[str, str], *, archived: bool) -> tuple[str, ...]:

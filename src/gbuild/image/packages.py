@@ -6,7 +6,7 @@ import gzip
 import lzma
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,6 +68,28 @@ def find(text: bytes, paths: frozenset[str]) -> Iterator[Stanza]:
     """
     for match in re.finditer(rb"^Filename: *(?:\./)*(\S+) *$", text, re.MULTILINE):
         if match[1].decode(errors="replace") in paths:
+            yield _stanza(text, match.start())
+
+
+def find_hashes(text: bytes, digests: Collection[str]) -> Iterator[Stanza]:
+    """Yield the stanzas whose ``SHA256`` is among ``digests``.
+
+    Raises:
+        Untrusted: such a stanza lacks a field.
+    """
+    for match in re.finditer(rb"^SHA256: *([0-9a-f]{64}) *$", text, re.MULTILINE):
+        if match[1].decode() in digests:
+            yield _stanza(text, match.start())
+
+
+def find_names(text: bytes, wanted: Collection[str]) -> Iterator[Stanza]:
+    """Yield the stanzas whose ``Package`` is among ``wanted``.
+
+    Raises:
+        Untrusted: such a stanza lacks a field.
+    """
+    for match in re.finditer(rb"^Package: *([a-z0-9][a-z0-9+.-]*) *$", text, re.MULTILINE):
+        if match[1].decode() in wanted:
             yield _stanza(text, match.start())
 
 

@@ -92,6 +92,7 @@ def check(
     sink: Sink,
     offline: bool = False,
     again: bool = False,
+    accept_unproven: bool = False,
 ) -> tuple[Finding, ...]:
     """Prove every environment of a lock that the descriptor asks for.
 
@@ -105,6 +106,8 @@ def check(
         sink: is told the steps.
         offline: fetch no index.
         again: prove also what was proved before.
+        accept_unproven: pass over environments that name no archive at all, with a warning; an
+            environment that names one is proved whole all the same.
 
     Raises:
         Untrusted: a package or an archive is not vouched for; names each.
@@ -116,6 +119,9 @@ def check(
         label = next((a for s, a in wanted if one.label == f"{s}-{machine_architecture(a)}"), None)
         if label is None:
             continue
+        if not one.vouched:
+            _unproven(one, sink, accepted=accept_unproven)
+            continue
         sources = origins(descriptor, one.suite, label, folder=folder, environment=environment)
         record = _record(one, sources, store)
         if again or not record.exists():
@@ -125,6 +131,22 @@ def check(
         else:
             found.append(_finding(one, remembered=True))
     return tuple(found)
+
+
+def _unproven(environment: Environment, sink: Sink, *, accepted: bool) -> None:
+    """Refuse what no archive vouches for, or say that the person wants it all the same."""
+    came = environment.asserted.sha256[:16] if environment.asserted else "nowhere"
+    brief = (
+        f"no archive vouches for the {len(environment.packages)} packages of {environment.label}: "
+        f"they were read from the assertion sha256:{came}..."
+    )
+    if not accepted:
+        raise Untrusted(
+            brief,
+            details=("who wrote that assertion could have named any bytes as packages",),
+            hint="to repeat that build and trust its signer with it: gbuild --unproven-lock",
+        )
+    sink(Event("warning", f"{brief}; accepted (--unproven-lock)"))
 
 
 def remember(environment: Environment, sources: Sequence[Origin], store: Store) -> None:

@@ -169,7 +169,9 @@ def _fetch(
         raise Unavailable(
             f"{len(missing)} locked packages of {environment.label} can be had nowhere",
             details=(*(f"{one.name} sha256 {one.sha256}" for one in missing), *_reasons(error)),
-            hint="pin what the archives have now: glock DESCRIPTOR",
+            hint="pin what the archives have now: glock DESCRIPTOR"
+            if environment.vouched
+            else "look for them again: glock from-assertion ASSERTION",
         ) from error
 
 
@@ -193,16 +195,17 @@ def _places(
 
 
 def _wanted(package: Package, places: Mapping[str, tuple[str, ...]]) -> Wanted:
-    bases = dict.fromkeys(places[package.archive])
+    bases = dict.fromkeys(places.get(package.archive, ()))  # none for what nobody vouches for
     return Wanted(
         name=package.file_name,
         sha256=package.sha256,
         size=package.size,
-        urls=tuple(f"{base}/{_quoted(package.path)}" for base in bases),
+        urls=tuple(f"{base}/{quoted(package.path)}" for base in bases),
     )
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
+    """Return a path of an archive as it stands in a URL."""
     from urllib.parse import quote
 
     return quote(path, safe="/~+:=,@")

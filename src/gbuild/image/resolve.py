@@ -28,7 +28,10 @@ _KERNELS = {
 }
 """Packages that depend on the newest kernel, the smallest first."""
 
-_BOOT = re.compile(r"linux-(?:image|modules)-[0-9].*|busybox-static")
+_LOADER = "systemd-boot-efi"
+"""Package of a boot loader for EFI; the older suites have it in systemd, and no such package."""
+
+_BOOT = re.compile(rf"linux-(?:image|modules)-[0-9].*|busybox-static|{_LOADER}")
 
 
 def request(descriptor: Descriptor, name: str, arch: str) -> tuple[str, ...]:
@@ -62,6 +65,9 @@ def misfits(lock: Lock, descriptor: Descriptor) -> tuple[str, ...]:
         if locked is None:
             found.append(f"{label} is not locked")
             continue
+        if locked.asserted is not None:  # it says what was installed, not what was asked for
+            found += _distro_misfit(locked, descriptor)
+            continue
         wanted = {
             "distro": descriptor.distro,
             "base": descriptor.base,
@@ -74,6 +80,12 @@ def misfits(lock: Lock, descriptor: Descriptor) -> tuple[str, ...]:
         ]
         found += _request_misfits(label, set(locked.request), set(request(descriptor, name, arch)))
     return tuple(found)
+
+
+def _distro_misfit(locked: Environment, descriptor: Descriptor) -> list[str]:
+    if locked.distro == descriptor.distro:
+        return []
+    return [f"{locked.label}: distro is {locked.distro!r}, not {descriptor.distro!r}"]
 
 
 def refuse_misfit(lock: Lock, descriptor: Descriptor, *, path: Path) -> None:
@@ -202,7 +214,7 @@ def _machine(previous: Lock | None, name: str, arch: str, *, wanted: bool) -> tu
 
 
 def _boot(states: Sequence[State], arch: str, distro: str, store: Store) -> tuple[Package, ...]:
-    """Return the newest kernel and a static busybox, without what they depend on.
+    """Return the newest kernel, a static busybox and a loader, without what they depend on.
 
     Raises:
         UsageFailure: the archives have none.
@@ -211,7 +223,8 @@ def _boot(states: Sequence[State], arch: str, distro: str, store: Store) -> tupl
     kernel = next((k for k in _KERNELS[distro] if any(_lists(text, k) for text in texts)), None)
     if kernel is None:
         raise UsageFailure(f"the archives have no kernel: {', '.join(_KERNELS[distro])}")
-    chosen = _solve(states, arch, (), (kernel, "busybox-static"), store, "boot")
+    loader = (_LOADER,) if any(_lists(text, _LOADER) for text in texts) else ()
+    chosen = _solve(states, arch, (), (kernel, "busybox-static", *loader), store, "boot")
     return tuple(one for one in chosen if _BOOT.fullmatch(one.name))
 
 

@@ -49,11 +49,28 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asserted:
+    """Where an environment's packages come from when no archive was asked to choose them.
+
+    ``sha256`` is of the assertion or report whose base manifest names them; ``date`` (seconds
+    since the epoch) is when the newest of them was packed.
+    """
+
+    sha256: str
+    date: int
+
+
+UNVOUCHED = "unvouched"
+"""Stands for the archive of packages that no signed archive vouches for; no archive's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """One suite x architecture with its pinned packages, sorted by (name, arch).
 
     ``boot`` is what a virtual machine starts with (a kernel, a static busybox): no part of the
-    image, of its digest or of base_manifests.
+    image, of its digest or of base_manifests. ``asserted`` is set when the packages were read
+    from an assertion; without ``archives`` nobody but its signer vouches for them.
     """
 
     suite: str
@@ -66,6 +83,12 @@ class Environment:
     base: str = "full"
     foreign: tuple[str, ...] = ()
     boot: tuple[Package, ...] = ()
+    asserted: Asserted | None = None
+
+    @property
+    def vouched(self) -> bool:
+        """Whether signed archives are named that vouch for the packages."""
+        return bool(self.archives)
 
     @property
     def label(self) -> str:
@@ -79,8 +102,9 @@ class Environment:
 
     @property
     def date(self) -> int:
-        """The newest archive date: the image's SOURCE_DATE_EPOCH."""
-        return max(a.date for a in self.archives)
+        """The image's SOURCE_DATE_EPOCH: the newest archive's date, else the newest package's."""
+        own = self.asserted.date if self.asserted else 0
+        return max((a.date for a in self.archives), default=own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,5 +37,6 @@ class BuildOptions:
     wait: bool = False
     timeout: float | None = None
     accept_drift: bool = False
+    unproven_lock: bool = False
     scratch: Scratch = "tmpfs"
     disk: int | None = None
