@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from tests.ports import free_port
 
 from gbuild.backends.lxd import LxdBackend
 from gbuild.errors import BackendFailure
@@ -54,8 +54,7 @@ class TestLxd(BackendContract):
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
+        address = f"127.0.0.1:{free_port()}"
         server.lxc("config", "set", "core.https_address", address)
         cert, key = tmp_path / "client.crt", tmp_path / "client.key"
         subprocess.run(

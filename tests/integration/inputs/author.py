@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import free_port
+
 WHEN = 1_500_000_000
 
 
@@ -100,9 +102,7 @@ class Author:
 @contextmanager
 def git_server(root: Path) -> Iterator[str]:
     """Serve every repository below ``root`` by ``git daemon``; gives the base address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     daemon = subprocess.Popen(
         [
             "git",

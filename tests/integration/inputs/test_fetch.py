@@ -29,7 +29,8 @@ pytestmark = pytest.mark.integration
 
 DATA = bytes(range(256)) * 4096  # 1 MiB
 SHA = hashlib.sha256(DATA).hexdigest()
-QUICK = Settings(delay=0.01, rounds=3, patience=0.6, floor=1 << 10, connect=2.0)
+QUICK = Settings(delay=0.01, rounds=3, patience=30.0, floor=1 << 10, connect=30.0)
+IMPATIENT = replace(QUICK, patience=0.6)
 
 
 def get(store: Store, *urls: str, size: int | None = None, settings: Settings = QUICK) -> Path:
@@ -252,10 +253,10 @@ def test_a_server_that_sends_nothing_or_a_byte_at_a_time_is_given_up(
     begin = time.monotonic()
     try:
         with pytest.raises(Unavailable) as caught:
-            get(store, site.base + "/a", site.base + "/b")
+            get(store, site.base + "/a", site.base + "/b", settings=IMPATIENT)
     finally:
         over.set()
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 50
     assert "stalled" in caught.value.details[0]
     assert "stalled: 0 bytes" in caught.value.details[1]
 
@@ -465,7 +466,7 @@ def test_a_killed_or_interrupted_download_goes_on_next_time(
     def half_then_wait(request: BaseHTTPRequestHandler) -> None:
         cut_after(DATA, 300_000)(request)
         begun.set()
-        over.wait(20)
+        over.wait(60)
 
     site.routes["/a"] = half_then_wait
     child = subprocess.Popen(
@@ -473,13 +474,13 @@ def test_a_killed_or_interrupted_download_goes_on_next_time(
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert begun.wait(10)
+        assert begun.wait(60)
         kept = store.root / "tmp" / f"partial-{SHA}"
         deadline = time.monotonic() + 30
         while (not kept.exists() or not kept.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.01)
         child.send_signal(how)
-        assert child.wait(5) != 0
+        assert child.wait(60) != 0
     finally:
         over.set()
         child.kill()

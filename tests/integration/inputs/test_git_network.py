@@ -254,16 +254,16 @@ def test_a_killed_run_does_not_keep_its_mirror_locked(
         [sys.executable, "-c", CHILD, str(store.root), url], stderr=subprocess.DEVNULL
     )
     try:
-        assert begun.wait(20)
+        assert begun.wait(60)
         (lock,) = (path.name for path in (store.root / "locks").iterdir())
         with pytest.raises(Busy), store.lock(lock, wait=0):
             pass
         child.send_signal(how)
-        assert child.wait(5) != 0
+        assert child.wait(60) != 0
     finally:
         child.kill()
         child.wait()
-    with store.lock(lock, wait=5):
+    with store.lock(lock, wait=60):
         assert list((store.root / "git").iterdir()) == []
     with pytest.raises(Unavailable):
         plan(store, url, idle=0.2)
