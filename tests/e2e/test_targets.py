@@ -17,7 +17,10 @@ _NAME = "hello-bookworm-amd64"
 
 @pytest.fixture
 def folder(commands: Commands, hello: Path) -> Iterator[Path]:
-    """A workspace with hello's lock; a target that is left there is stopped."""
+    """A workspace with hello's lock; a target that is left there is stopped.
+
+    For one test only: its name is known to all workers of the run.
+    """
     yield hello
     left = commands.run("gtarget", "list", "--json", cwd=hello).answer["targets"]
     if _NAME in [target["name"] for target in left]:
@@ -47,6 +50,6 @@ def test_start_exec_stop(commands: Commands, folder: Path) -> None:
         (["--name", "../x"], "not a valid target name"),
     ],
 )
-def test_bad_choices(commands: Commands, folder: Path, words: list[str], why: str) -> None:
-    ended = commands.run("gtarget", "start", *words, "hello.yml", cwd=folder, code=2)
+def test_bad_choices(commands: Commands, hello: Path, words: list[str], why: str) -> None:
+    ended = commands.run("gtarget", "start", *words, "hello.yml", cwd=hello, code=2)
     assert why in ended.stderr
