@@ -5,10 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gbuild.backends.kvm import acceleration, library, order, saved
+from gbuild.backends.kvm import acceleration, launch, library, order, saved
 from gbuild.backends.kvm.domain import Domain, Shape
 from gbuild.errors import HostFailure, UsageFailure
 from gbuild.model.image import Image
@@ -148,3 +149,43 @@ def test_facts_and_gaps_say_what_holds() -> None:
     assert (facts["memory"], facts["acceleration"]) == (str(512 << 20), "tcg")
     assert order.gaps(spec(limits=Limits(inodes=5))) == ("inodes: 2000000",)
     assert order.gaps(spec()) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, '<model fallback="forbid">qemu64</model>'),
+        ({"kind": "kvm"}, "host-passthrough"),
+        ({"model": "max"}, 'mode="maximum"'),
+        ({"model": "Nehalem", "kind": "kvm"}, '<model fallback="forbid">Nehalem</model>'),
+        ({"model": "<"}, ">&lt;</model>"),
+    ],
+)
+def test_the_processor_is_the_one_asked_for(changes: dict[str, Any], words: str) -> None:
+    assert words in replace(DOMAIN, shape=replace(SHAPE, **changes)).xml()
+
+
+def test_a_wall_clock_of_its_own_is_part_of_the_order() -> None:
+    varied = spec(extras={"clock.wall": "-5"})
+    assert order.text(varied, detached=False, now=12.9, seed="", size=0).startswith(b"date=7\n")
+
+
+@pytest.mark.parametrize(
+    ("limits", "extras", "count"),
+    [(Limits(cpus=3), {}, 3), (Limits(cpus=3), {"processors": "1"}, 1), (Limits(), {}, 8)],
+)
+def test_a_machine_has_the_processors_it_may_use(
+    limits: Limits, extras: dict[str, str], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert launch.processors(spec(limits=limits, extras=extras)) == count
+
+
+def test_other_architectures_are_refused() -> None:
+    plain = spec()
+    launch.refuse_architecture(plain)
+    foreign = replace(plain.image, environment=replace(plain.image.environment, arch="riscv64"))
+    with pytest.raises(UsageFailure, match="not riscv64") as caught:
+        launch.refuse_architecture(replace(plain, image=foreign))
+    assert caught.value.hint is not None
+    assert "--backend userns" in caught.value.hint

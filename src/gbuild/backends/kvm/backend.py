@@ -38,6 +38,8 @@ class KvmBackend(Backend):
         "memory": "MiB of a target that asks for no limit [2048]",
     }
 
+    varies = frozenset({"ids", "home", "processors", "personality", "wall", "model"})
+
     def __init__(
         self,
         *,
@@ -99,7 +101,7 @@ class KvmBackend(Backend):
 
     def prune(self) -> tuple[str, ...]:
         """End domains of this store that no living target has, and remove their files."""
-        removed = self._targets.prune()
+        removed = (*self._targets.prune(), *self._pieces.prune(self._targets.names))
         if not self._targets.any_used():
             return removed
         try:
@@ -131,7 +133,7 @@ class KvmBackend(Backend):
                 held.pop().close()
             self._targets.remove(entry)
 
-        return KvmMachine(entry, handle, Door(int(entry.held["port"][0])), clean)
+        return KvmMachine(entry, handle, Door(int(entry.held["port"][0])), clean, self.sink)
 
     def _connection(self, uri: str) -> Connection:
         with self._lock:

@@ -11,12 +11,12 @@ from functools import partial
 from typing import Any
 
 from gbuild.backends.kvm.domain import CHANNEL
-from gbuild.backends.kvm.library import Connection, DomainHandle, load, told
+from gbuild.backends.kvm.library import Connection, DomainHandle, load, out_of_room, told
 from gbuild.errors import BackendFailure, TimedOut
 
 _LINE = 200
 _PIECE = 4096
-_PAUSE = 0.01
+_PAUSE = 0.02
 _AGAIN = -2
 """What libvirt's streams return instead of waiting."""
 
@@ -98,8 +98,9 @@ class Channel:
 
     def _pause(self, until: float) -> None:
         """Let libvirt bring what has arrived, which it does while it answers a question."""
-        if not self._try(self._domain.isActive):
-            raise BackendFailure(f"the target {self._name} ended while it was started")
+        if self._try(partial(out_of_room, self._domain)):
+            text = f"what the target {self._name} writes finds no room on this host"
+            raise BackendFailure(text, hint="free some space, or --store DIR on another disk")
         if time.monotonic() > until:
             raise TimedOut(f"the target {self._name} did not answer in time")
         time.sleep(_PAUSE)

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from gbuild.backends.kvm.domain import NAMESPACE, Domain
-from gbuild.backends.kvm.library import Connect, Connection, DomainHandle, find, load, told
+from gbuild.backends.kvm.library import (
+    Connect,
+    Connection,
+    DomainHandle,
+    find,
+    load,
+    out_of_room,
+    told,
+)
 from gbuild.errors import BackendFailure
 
 _FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s")
@@ -62,6 +70,17 @@ class Hypervisor:
     def running(self) -> bool:
         """Say whether the domain runs and is still this target's."""
         return self._domain() is not None
+
+    def stuck(self) -> bool:
+        """Say whether the domain was stopped because what it wrote could not be written.
+
+        Raises:
+            BackendFailure: it has ended.
+        """
+        if (domain := self._domain()) is None:
+            raise BackendFailure(f"the target {self._name} has ended")
+        with told(f"the target {self._name} has ended"):
+            return out_of_room(domain)
 
     def port(self) -> int:
         """Return the local port that the kernel chose when QEMU asked for a free one."""

@@ -96,6 +96,7 @@ order() {
 # The random pool was as empty as at a cold start until now: what is restored twice differs here.
 awaken() {
     $b date -u -s "@$date" >/dev/null
+    $b hwclock -u -w || echo "gbuild: there is no clock of hardware"
     echo "$seed" >/dev/urandom
     for module in /late/*.ko; do
         $b insmod "$module"

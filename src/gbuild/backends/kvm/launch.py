@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gbuild.backends.kvm import acceleration, hypervisor, order, saved
+from gbuild.backends.kvm import acceleration, hypervisor, kept, order, saved
 from gbuild.backends.kvm.channel import Channel
 from gbuild.backends.kvm.domain import Domain, Shape
 from gbuild.backends.kvm.hypervisor import Hypervisor
@@ -66,7 +66,7 @@ class Launch:
         refuse_architecture(spec)
         boot = self.pieces.boot(spec.image)
         self.connect()  # what nobody answers for needs no entry
-        inside = self._guest()
+        inside = Guest.of(spec, resolver=name_servers() if spec.network else "")
         folder = self.pieces.root / "targets" / identity.rpartition("~")[2]
         with ExitStack() as undo:
             entry = self._new(identity, folder, inside, detached=detached)
@@ -90,10 +90,6 @@ class Launch:
             undo.pop_all()
         self._warn()
         return entry
-
-    def _guest(self) -> Guest:
-        spec = self.spec
-        return Guest.of(spec, resolver=name_servers() if spec.network else "")
 
     def _new(self, identity: str, folder: Path, inside: Guest, *, detached: bool) -> Entry:
         return self.targets.new(
@@ -119,8 +115,9 @@ class Launch:
             emulator=which("qemu-system-x86_64", package="qemu-system-x86"),
             kind="qemu",
             memory=max(memory, _SMALLEST),
-            cpus=self.spec.limits.cpus or min(os.cpu_count() or 1, _MOST_PROCESSORS),
+            cpus=processors(self.spec),
             owner=self._owner(),
+            model=self.spec.extras.get("processor.model"),
         )
         return Domain(
             name=f"gbt{folder.name}",
@@ -213,19 +210,20 @@ class Launch:
         return "booted"
 
     def _restored(self, domain: Domain) -> bool:
-        path = self.pieces.root / "saved" / f"{domain.name}.save"
-        if not path.exists():
-            path.parent.mkdir(exist_ok=True, mode=0o700)
+        folder = self.pieces.root / "saved" / domain.name
+        if not kept.unchanged(folder):
+            if kept.kept(folder):
+                self.sink(Event("warning", "a saved machine was changed since: saving another"))
             self.sink(Event("step", "saving a booted machine, for faster starts from now on"))
             try:
-                saved.save(self.connect, domain, path, timeout=_BOOT)
+                saved.save(self.connect, domain, folder, timeout=_BOOT)
             except BackendFailure as error:
                 why = "; ".join((error.brief, *error.details))
                 self.sink(Event("warning", f"{why}: booting instead"))
                 return False
-        if saved.restore(self.connect(), domain, path):
+        if saved.restore(self.connect(), domain, folder):
             return True
-        path.unlink(missing_ok=True)
+        kept.remove(folder)
         self.sink(Event("warning", "libvirt does not restore what it saved: booting instead"))
         return False
 
@@ -239,8 +237,10 @@ class Launch:
         """Give the machine its order, and wait until it is done."""
         files = archive(inside)
         channel = next(one for one in self.keep if isinstance(one, Channel))
-        now, seed = int(time.time()), secrets.token_hex(64)
-        words = order.text(self.spec, detached=detached, now=now, seed=seed, size=len(files))
+        seed = secrets.token_hex(64)
+        words = order.text(
+            self.spec, detached=detached, now=time.time(), seed=seed, size=len(files)
+        )
         channel.send(words + files)
         channel.expect("up", timeout=_BOOT)
 
@@ -273,6 +273,13 @@ def refuse_architecture(spec: TargetSpec) -> None:
             f"the backend kvm starts amd64 and i386, not {arch}",
             hint="choose another: --backend userns on a host of that architecture",
         )
+
+
+def processors(spec: TargetSpec) -> int:
+    """Return how many processors a machine gets: those it may run on, as many as it may use."""
+    if named := spec.extras.get("processors"):
+        return len(named.split(","))
+    return spec.limits.cpus or min(os.cpu_count() or 1, _MOST_PROCESSORS)
 
 
 def _number(options: Mapping[str, str], name: str, usual: int) -> int:

@@ -108,3 +108,13 @@ def find(connection: Connection, uuid: str) -> DomainHandle | None:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             return None
         raise BackendFailure("libvirt does not answer", details=(str(error),)) from error
+
+
+def out_of_room(domain: DomainHandle) -> bool:
+    """Say whether QEMU stopped a domain because what it wrote could not be written.
+
+    libvirt's own error is raised when the domain has ended.
+    """
+    libvirt = load()
+    stopped = [libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_IOERROR]
+    return list(domain.state()) == stopped

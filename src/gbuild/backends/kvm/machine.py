@@ -8,11 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gbuild.errors import BackendFailure
+from gbuild.errors import BackendFailure, GbuildError
+from gbuild.model.event import Event, Sink
 from gbuild.target.backend import Machine
 from gbuild.target.registry import Entry
 
 _PATIENCE = 60.0
+_GLANCE = 2.0
+"""Seconds between two looks at a domain's disk."""
 
 
 class Hypervisor(Protocol):
@@ -20,6 +23,9 @@ class Hypervisor(Protocol):
 
     def running(self) -> bool:
         """Say whether the domain still runs."""
+
+    def stuck(self) -> bool:
+        """Say whether what it wrote could not be written; BackendFailure: it has ended."""
 
     def cut(self) -> None:
         """Take the outside interface away."""
@@ -54,10 +60,19 @@ class Door:
 
 
 class KvmMachine(Machine):
-    """A domain; ``clean`` removes what is left of it once it has ended."""
+    """A domain; ``clean`` removes what is left of it once it has ended.
+
+    One whose disk can take no more is stopped by QEMU in the middle of what it does, so that it
+    never reads something else than it wrote. Nobody would answer then: it is ended, and told.
+    """
 
     def __init__(
-        self, entry: Entry, hypervisor: Hypervisor, door: Door, clean: Callable[[], None]
+        self,
+        entry: Entry,
+        hypervisor: Hypervisor,
+        door: Door,
+        clean: Callable[[], None],
+        sink: Sink,
     ) -> None:
         self.name = entry.name
         self.user = entry.user
@@ -69,6 +84,21 @@ class KvmMachine(Machine):
         self._clean = clean
         self._lock = threading.Lock()
         self._stopped = False
+        self._sink = sink
+        self._end = threading.Event()
+        threading.Thread(target=self._watch, name=f"watch {self.name}", daemon=True).start()
+
+    def _watch(self) -> None:
+        """Look at the disk until the machine has ended, or nobody can say how it is."""
+        while not self._end.wait(_GLANCE):
+            try:
+                if not self._hypervisor.stuck():
+                    continue
+                text = f"what {self.name} writes finds no room on this host: it is ended"
+                self._sink(Event("warning", text))
+                self._hypervisor.end()
+            except GbuildError:
+                return  # it has ended, with its daemon or without
 
     def connect(self) -> socket.socket:
         """Return a stream to the target's SSH server."""
@@ -93,4 +123,5 @@ class KvmMachine(Machine):
                 return
             self._hypervisor.end()
             self._stopped = True
+            self._end.set()
             self._clean()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gbuild.backends.kvm.domain import Shape
+from gbuild.backends.kvm.domain import Shape, processor
 from gbuild.image.disk import INODES, SIZE
 from gbuild.target.backend import TargetSpec
 
@@ -12,11 +12,14 @@ _FILES = 1 << 20
 """Open files of a process when no limit is asked for: the kernel's own most."""
 
 
-def text(spec: TargetSpec, *, detached: bool, now: int, seed: str, size: int) -> bytes:
-    """Return the order for a target; ``size`` bytes of archive follow it (see init.sh)."""
+def text(spec: TargetSpec, *, detached: bool, now: float, seed: str, size: int) -> bytes:
+    """Return the order for a target; ``size`` bytes of archive follow it (see init.sh).
+
+    ``now`` is this host's clock, in seconds since the epoch.
+    """
     limits = spec.limits
     words = {
-        "date": str(now),
+        "date": str(int(now) + int(spec.extras.get("clock.wall", "0"))),
         "seed": seed,
         "root": "nodev" if spec.sudo else "nodev,nosuid",
         "room": str(limits.disk or ""),
@@ -44,7 +47,8 @@ def facts(spec: TargetSpec, shape: Shape, *, uri: str, how: str) -> Mapping[str,
         "disk": str(limits.disk or SIZE),
         "inodes": str(INODES),
         "memory": str(shape.memory << 20),
-        "cpus": str(limits.cpus or f"unlimited ({shape.cpus} virtual)"),
+        "cpus": str(shape.cpus) if limits.cpus else f"unlimited ({shape.cpus} virtual)",
+        "processor": processor(shape),
         "processes": str(limits.processes or "unlimited"),
         "open_files": str(limits.open_files or _FILES),
     }

@@ -4,19 +4,20 @@ Layout below the store::
 
     kvm/disks/<image's key>/disk.raw    the image's file system; label.txt names the image
     kvm/boot/<key>/                     vmlinuz and initrd
-    kvm/saved/<domain's name>.save      a machine that waits for its order, as libvirt saved it
+    kvm/saved/<domain's name>/machine   one that waits for its order, as libvirt saved it
+    kvm/<kind>/<name>.stamp             how each of these was when it was made (kept.py)
     kvm/targets/<id>/                   one target's own files
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gbuild.backends.kvm import kept
 from gbuild.errors import BackendFailure, Busy, UsageFailure
 from gbuild.host.idmap import current
 from gbuild.host.store import Store
@@ -28,6 +29,8 @@ from gbuild.model.image import Image
 from gbuild.target.backend import Prepared
 
 _HERE = Path(__file__).parent
+_PART = "~"
+"""Stands in the names of what is not whole yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ class Pieces:
             path.chmod(0o444)
             (folder / "label.txt").write_text(f"{label}\n")
 
-        folder = self._made("disks", image.key, make)
-        os.utime(folder)  # used now: see prepared()
+        folder = self._made("disks", image.key, make, f"the disk of {label}")
+        kept.touch(folder)
         return folder / "disk.raw"
 
     def boot(self, image: Image) -> Boot:
@@ -110,7 +113,8 @@ class Pieces:
             (folder / "vmlinuz").write_bytes(parts.kernel)
             (folder / "initrd").write_bytes(initrd(parts, script, then))
 
-        return Boot(key, self._made("boot", key, make))
+        what = f"what machines of {environment.label} boot from"
+        return Boot(key, self._made("boot", key, make, what))
 
     def prepared(self) -> tuple[Prepared, ...]:
         """List the disks."""
@@ -120,10 +124,10 @@ class Pieces:
                 key=path.parent.name,
                 label=path.read_text().strip(),
                 place=str(path.parent),
-                used=path.parent.stat().st_mtime,
+                used=kept.used(path.parent),
             )
             for path in folders
-            if "~" not in path.parent.name
+            if kept.kept(path.parent)
         )
 
     def discard(self, key: str, *, used: Callable[[str], bool], idle: Callable[[], bool]) -> bool:
@@ -138,7 +142,7 @@ class Pieces:
         with self._store.lock(self.lock_name("disks", key), wait=0):
             if used(key):
                 raise Busy(f"a target uses the image {key}", hint="gtarget list")
-            shutil.rmtree(folder)
+            kept.remove(folder)
         if not self.prepared() and idle():
             for kind in ("saved", "boot", "trials"):
                 shutil.rmtree(self.root / kind, ignore_errors=True)
@@ -149,19 +153,40 @@ class Pieces:
         """Name the store's lock of one piece: shared by starts, alone for making and removing."""
         return f"kvm-{kind}-{key}"
 
-    def _made(self, kind: str, key: str, make: Callable[[Path], None]) -> Path:
+    def prune(self, names: Callable[[], Container[str]]) -> Iterator[str]:
+        """Remove what a killed process had begun to make; yield it.
+
+        ``names`` tells the domains that may be about to be saved.
+        """
+        for part in sorted(self.root.glob(f"*/*{_PART}*")):
+            kind, key = part.parent.name, part.name.partition(_PART)[0]
+            try:
+                with self._store.lock(self.lock_name(kind, key), wait=0):
+                    if key not in names():
+                        shutil.rmtree(part, ignore_errors=True)
+                        yield str(part)
+            except Busy:
+                continue  # it is being made
+
+    def _made(self, kind: str, key: str, make: Callable[[Path], None], what: str) -> Path:
+        """Return a piece's folder, made unless it is there as it was made."""
         folder = self.root / kind / key
-        if folder.is_dir():
+        if kept.unchanged(folder):
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
         with self._store.lock(self.lock_name(kind, key)):
-            if folder.is_dir():
+            if kept.unchanged(folder):
                 return folder
-            temporary = folder.with_name(f"{key}~{secrets.token_hex(4)}")
-            temporary.mkdir(mode=0o755)
+            if kept.kept(folder):
+                text = f"{what} was changed since it was made: making it anew"
+                self._sink(Event("warning", text))
+            kept.remove(folder)
+            temporary = folder.with_name(f"{key}{_PART}{secrets.token_hex(4)}")
             try:
+                temporary.mkdir(mode=0o755)
                 make(temporary)
                 temporary.rename(folder)
+                kept.keep(folder)
             except OSError as error:
                 raise BackendFailure(f"{folder} cannot be made", details=(str(error),)) from error
             finally:

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gbuild.backends.kvm import kept
 from gbuild.backends.kvm.channel import Channel
 from gbuild.backends.kvm.domain import Domain, Shape
 from gbuild.backends.kvm.hypervisor import Hypervisor, start
@@ -19,6 +20,7 @@ from gbuild.backends.kvm.library import Connect, Connection, DomainHandle, load,
 from gbuild.errors import BackendFailure, TimedOut
 
 READY = "ready"
+_FILE = "machine"
 
 
 def family(shape: Shape, *words: str) -> str:
@@ -35,21 +37,24 @@ def free_name(beginning: str, taken: Container[str]) -> str:
     return name
 
 
-def save(connect: Connect, domain: Domain, path: Path, *, timeout: float) -> None:
-    """Start a domain, wait until it is ready for an order, and save it at ``path``.
+def save(connect: Connect, domain: Domain, folder: Path, *, timeout: float) -> None:
+    """Start a domain, wait until it is ready for an order, and save it in a new folder.
 
     Raises:
         BackendFailure: it did not start, or could not be saved.
         TimedOut: it was not ready in time.
     """
-    part = path.with_name(f"{path.name}~")
-    with _ready(connect, domain, timeout) as handle:
-        try:
-            with told("libvirt cannot save a machine"):
-                handle.save(str(part))
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+    part = folder.with_name(f"{folder.name}~")
+    kept.remove(folder)
+    kept.remove(part)
+    part.mkdir(parents=True, mode=0o700)
+    try:
+        with _ready(connect, domain, timeout) as handle, told("libvirt cannot save a machine"):
+            handle.save(str(part / _FILE))
+        part.rename(folder)
+        kept.keep(folder)
+    finally:
+        kept.remove(part)
 
 
 def boots(connect: Connect, domain: Domain, *, timeout: float) -> bool:
@@ -75,11 +80,11 @@ def _ready(connect: Connect, domain: Domain, timeout: float) -> Iterator[DomainH
         hypervisor.end()
 
 
-def restore(connection: Connection, domain: Domain, path: Path) -> bool:
+def restore(connection: Connection, domain: Domain, folder: Path) -> bool:
     """Start a domain from what was saved; say whether libvirt took it."""
     libvirt = load()
     try:
-        connection.restoreFlags(str(path), domain.xml(), 0)
+        connection.restoreFlags(str(folder / _FILE), domain.xml(), 0)
     except libvirt.libvirtError:
         return False
     return True
