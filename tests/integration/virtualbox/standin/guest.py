@@ -87,6 +87,10 @@ def install(machine: Machine, key: str, configuration: str, user: str) -> None:
     for folder in (ssh, keys, programs):
         folder.mkdir(parents=True)
     home.chmod(0o700)
+    # In its root's home lies what this host's root has, and a shell over SSH would run it.
+    (upper / "root").mkdir(mode=0o700, exist_ok=True)
+    for name in (".bashrc", ".profile", ".bash_profile"):
+        (upper / "root" / name).touch()
     (keys / "authorized_keys").write_text(key)
     poweroff = programs / "poweroff"
     poweroff.write_text("#!/bin/sh\nkill -USR1 1\n")
