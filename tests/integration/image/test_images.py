@@ -218,41 +218,66 @@ def test_packages_of_a_foreign_architecture_are_installed(today: Today) -> None:
 # -- foreign code
 
 
-@pytest.fixture
-def gadgets(tmp_path: Path) -> Iterator[Mirror]:
-    home = Path(tempfile.mkdtemp(prefix="gk-")) / "k"
-    key = Key.make(home)
-    (tmp_path / "gadgets.asc").write_bytes(key.public(armour=True))
-    yield Mirror(tmp_path / "gadgets", key)
+@dataclass(frozen=True)
+class Gadget:
+    """Bookworm locked with a package of our own, whose script each test writes."""
+
+    mirror: Mirror
+    locked: Environment
+    repositories: tuple[Repository, ...]
+
+    @classmethod
+    def of(cls, today: Today, mirror: Mirror) -> Gadget:
+        """Resolve it, once: what is locked is the same but for the package's bytes."""
+        _gadget(mirror, "#!/bin/sh\n")
+        mirror.publish("s", origin="", label="")
+        key_file = mirror.root.parent / "gadgets.asc"
+        key_file.write_bytes(mirror.key.public(armour=True))
+        repositories = (
+            Repository(
+                distribution="s",
+                source=mirror.root.as_uri(),
+                packages=("gadget",),
+                key=mirror.key.fingerprint,
+                key_file=key_file.name,
+            ),
+        )
+        locked = today.lock("bookworm", "amd64", key_file.parent, repositories=repositories)
+        return cls(mirror, locked, repositories)
+
+    def with_script(self, postinst: str) -> Environment:
+        """Return the environment with a package that has this script."""
+        data = _gadget(self.mirror, postinst).read_bytes()
+        sha256 = hashlib.sha256(data).hexdigest()
+        packages = (
+            replace(one, sha256=sha256, size=len(data)) if one.name == "gadget" else one
+            for one in self.locked.packages
+        )
+        return replace(self.locked, packages=tuple(packages))
+
+
+def _gadget(mirror: Mirror, postinst: str) -> Path:
+    folder = mirror.root / "build/gadget_1.0_amd64"
+    shutil.rmtree(folder, ignore_errors=True)
+    script = folder / "DEBIAN" / "postinst"
+    script.parent.mkdir(parents=True)
+    script.write_text(postinst)
+    script.chmod(0o755)
+    return mirror.package("gadget", suite="s", made=True, fields="Depends: openssh-server\n")
+
+
+@pytest.fixture(scope="module")
+def gadget(today: Today) -> Iterator[Gadget]:
+    folder = Path(tempfile.mkdtemp(prefix="gk-"))
+    key = Key.make(folder / "k")
+    yield Gadget.of(today, Mirror(folder / "gadgets", key))
     key.close()
-    shutil.rmtree(home.parent)
-
-
-def with_package(
-    today: Today, gadgets: Mirror, folder: Path, postinst: str
-) -> tuple[Environment, tuple[Repository, ...]]:
-    """Lock bookworm with a package of which ``postinst`` is the script."""
-    build = gadgets.root / "build/gadget_1.0_amd64/DEBIAN"
-    build.mkdir(parents=True)
-    (build / "postinst").write_text(postinst)
-    (build / "postinst").chmod(0o755)
-    gadgets.package("gadget", suite="s", made=True, fields="Depends: openssh-server\n")
-    gadgets.publish("s", origin="", label="")
-    repositories = (
-        Repository(
-            distribution="s",
-            source=gadgets.root.as_uri(),
-            packages=("gadget",),
-            key=gadgets.key.fingerprint,
-            key_file="gadgets.asc",
-        ),
-    )
-    return today.lock("bookworm", "amd64", folder, repositories=repositories), repositories
+    shutil.rmtree(folder)
 
 
 @pytest.mark.slow
 def test_a_script_of_a_package_sees_no_host_and_cannot_make_it_write(
-    today: Today, gadgets: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    today: Today, gadget: Gadget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CANARY_TOKEN", "canary-7d1e")
     outside = Path(tempfile.mkdtemp(prefix="gbuild-outside-", dir="/var/tmp"))
@@ -276,8 +301,8 @@ mkdir -p /.locales/usr/lib/locale
 ln -sf {outside}/status /etc/locale.gen
 """
     try:
-        environment, repositories = with_package(today, gadgets, tmp_path, postinst)
-        image = today.image(environment, repositories=repositories)
+        environment = gadget.with_script(postinst)
+        image = today.image(environment, repositories=gadget.repositories)
         assert sorted(p.name for p in outside.iterdir()) == [
             "dpkg.log",
             "machine-id",
@@ -300,13 +325,11 @@ ln -sf {outside}/status /etc/locale.gen
 
 
 @pytest.mark.slow
-def test_a_package_that_fails_is_told_in_dpkgs_words(
-    today: Today, gadgets: Mirror, tmp_path: Path
-) -> None:
+def test_a_package_that_fails_is_told_in_dpkgs_words(today: Today, gadget: Gadget) -> None:
     script = "#!/bin/sh\necho it is broken >&2\nexit 3\n"
-    environment, repositories = with_package(today, gadgets, tmp_path, script)
+    environment = gadget.with_script(script)
     with pytest.raises(BackendFailure, match="could not be made") as caught:
-        today.image(environment, repositories=repositories)
+        today.image(environment, repositories=gadget.repositories)
     assert any("it is broken" in line for line in caught.value.details)
     assert provide.find(environment, today.store) is None
 
@@ -322,27 +345,27 @@ def test_a_package_that_fails_is_told_in_dpkgs_words(
     ids=["database", "hole", "memory"],
 )
 def test_a_package_cannot_hang_or_fill_the_host(
-    today: Today, gadgets: Mirror, tmp_path: Path, mischief: str, said: str
+    today: Today, gadget: Gadget, mischief: str, said: str
 ) -> None:
     script = f"#!/bin/sh\n{mischief}\n"
-    environment, repositories = with_package(today, gadgets, tmp_path, script)
+    environment = gadget.with_script(script)
     with pytest.raises((BackendFailure, Untrusted)) as caught:
-        today.image(environment, repositories=repositories)
+        today.image(environment, repositories=gadget.repositories)
     assert said in str(caught.value.details)
     assert provide.find(environment, today.store) is None
 
 
 @pytest.mark.slow
 def test_packages_that_grow_together_are_ended(
-    today: Today, gadgets: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    today: Today, gadget: Gadget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not any("memory" in place.controllers for place in cgroup.places()):
         pytest.skip("this host does not let the memory be limited")
     monkeypatch.setattr("gbuild.image.bootstrap._MEMORY", -(2 << 30))  # of what the tree may have
     script = "#!/bin/sh\nperl -e '$x = q(x) x 1_900_000_000'\n"
-    environment, repositories = with_package(today, gadgets, tmp_path, script)
+    environment = gadget.with_script(script)
     with pytest.raises(BackendFailure, match="used more memory than they may"):
-        today.image(environment, repositories=repositories)
+        today.image(environment, repositories=gadget.repositories)
 
 
 # -- prune
