@@ -110,11 +110,16 @@ def compare_signers(
     Raises:
         UsageFailure: one of them has no document there, or several and no package was chosen.
     """
-    reports = [_assertion(tree, release, signer, package) for signer in signers]
+    reports = [read_report(signed(tree, release, signer, package)) for signer in signers]
     return compare_reports(signers[0], reports[0], signers[1], reports[1])
 
 
-def _assertion(tree: Path, release: str, signer: str, package: str | None) -> Report:
+def signed(tree: Path, release: str, signer: str, package: str | None) -> bytes:
+    """Return the one document that a signer has in a release.
+
+    Raises:
+        UsageFailure: there is none, or several and no package was chosen.
+    """
     try:
         entries = [f for f in read_release(tree, release, name=package) if f.signer == signer]
     except Refused as error:
@@ -127,7 +132,7 @@ def _assertion(tree: Path, release: str, signer: str, package: str | None) -> Re
         raise UsageFailure(
             f"{signer} signed several packages in release {release}", hint=f"--package {names}"
         )
-    return read_report(next(iter(found.values())))
+    return next(iter(found.values()))
 
 
 def compare_reports(name_a: str, a: Report, name_b: str, b: Report) -> Differing:

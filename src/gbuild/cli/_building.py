@@ -12,6 +12,11 @@ descriptor_argument = click.argument(
 allow_sudo = click.option(
     "--allow-sudo", is_flag=True, help="Let a descriptor with 'sudo: true' have it."
 )
+unproven_lock = click.option(
+    "--unproven-lock",
+    is_flag=True,
+    help="Use a lock from an assertion although no archive vouches for it; it is recorded.",
+)
 num_make = click.option(
     "-j",
     "--num-make",

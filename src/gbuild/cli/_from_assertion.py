@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gbuild.cli._boundary import Session, shared_options
+from gbuild.cli._moments import moment_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +26,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="FILE",
     help="Write the lock there [default: ASSERTION's stem and .lock, here].",
 )
-@click.option(
-    "--date",
-    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]),
-    metavar="YYYY-MM-DD",
-    help="When it was built (UTC): the snapshot service is asked for the archives of that time.",
-)
+@moment_option("--date", help="When it was built: the archives of that time are asked first.")
 @click.option(
     "--descriptor",
     type=_FILE,
@@ -43,7 +38,7 @@ def from_assertion(
     session: Session,
     document: Path,
     output: Path | None,
-    date: datetime | None,
+    date: int | None,
     descriptor: Path | None,
 ) -> None:
     """Pin the packages that ASSERTION (or a report) was built with.
@@ -66,7 +61,7 @@ def from_assertion(
         environment=session.environment,
         sink=session.sink,
         now=int(time.time()),
-        date=int(date.replace(tzinfo=UTC).timestamp()) if date else None,
+        date=date,
         more=_repositories(descriptor),
     )
     lock, proof = lock_assertion(read_small(document, limit=LARGEST), look)

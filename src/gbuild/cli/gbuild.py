@@ -92,11 +92,7 @@ class Pairs(click.ParamType[dict[str, str]]):
     is_flag=True,
     help="Build on a machine of yours although its packages are not the lock's; it is recorded.",
 )
-@click.option(
-    "--unproven-lock",
-    is_flag=True,
-    help="Use a lock from an assertion although no archive vouches for it; it is recorded.",
-)
+@building.unproven_lock
 @click.option("--dry-run", is_flag=True, help="Print the plan and start nothing.")
 @click.option("--keep", is_flag=True, help="Let a failed target live on, for a shell in it.")
 @building.wait

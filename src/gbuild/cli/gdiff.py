@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli._rebuilding import documents, rebuild_options, rebuilt
 
 if TYPE_CHECKING:
     from gbuild.model.comparison import Differing
+    from gbuild.model.rebuilt import Rebuilt
 
 
 @click.command(name="gdiff")
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 @click.option("--package", metavar="NAME", help="Which package of the release.")
 @click.option("--all", "everything", is_flag=True, help="Show what is the same, too.")
 @click.option("--markdown", is_flag=True, help="Write Markdown.")
-@shared_options(store=False)
+@rebuild_options
+@shared_options()
 def gdiff(
     session: Session,
     a: str,
@@ -41,6 +44,7 @@ def gdiff(
     package: str | None,
     everything: bool,
     markdown: bool,
+    **rebuild: Any,  # noqa: ANN401 (of cli._rebuilding)
 ) -> int:
     """Compare two folders of artefacts, two files, two reports, or two signers of a release.
 
@@ -54,20 +58,27 @@ def gdiff(
     else:
         root = tree or session.workspace / "sigs"
         found = compare_signers(root, release, (a, b), package=package)
-    _print(session, found, everything=everything, markdown=markdown)
+    done = rebuilt(session, found, documents(session, a, b, release, tree, package), **rebuild)
+    _print(session, found, done, everything=everything, markdown=markdown)
     return 0 if found.same else 1
 
 
-def _print(session: Session, found: Differing, *, everything: bool, markdown: bool) -> None:
+def _print(
+    session: Session, found: Differing, done: Rebuilt | None, *, everything: bool, markdown: bool
+) -> None:
     from gbuild.check.comparison_document import document
-    from gbuild.ui import comparison_text
+    from gbuild.ui import comparison_text, rebuilt_text
     from gbuild.ui.escape import line as escaped
 
-    session.answer(document(found))
+    more = {} if done is None else {"rebuilt": rebuilt_text.document(done)}
+    session.answer({**document(found), **more})
     if markdown:
         session.say(comparison_text.markdown(found).rstrip("\n"))
+        if done is not None:
+            session.say("\n" + rebuilt_text.markdown(done))
         return
-    for line in comparison_text.lines(found, everything=everything):
+    told = () if done is None else rebuilt_text.lines(done)
+    for line in (*comparison_text.lines(found, everything=everything), *told):
         session.say(escaped(line))
 
 
