@@ -9,27 +9,19 @@ from pathlib import Path
 from typing import ClassVar
 
 from gbuild.backends.lxc import LxcBackend
-from gbuild.host import cgroup
 from gbuild.host.process import run
 from gbuild.host.store import Store
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend, TargetSpec
 from gbuild.target.contained import ContainedMachine
-from gbuild.target.contract import BackendContract
+from gbuild.target.contract import BackendContract, unheld
 from gbuild.target.contract.base import Start
-
-_HELD = frozenset[str]().union(*(place.controllers for place in cgroup.places()))
-_WHY = "nobody gave this person control groups"
 
 
 class TestLxc(BackendContract):
     kind = LxcBackend
     files = 2_000  # trees go the same way as on userns
-    cannot: ClassVar[Mapping[str, str]] = {
-        what: _WHY
-        for what, controller in (("memory", "memory"), ("processes", "pids"))
-        if controller not in _HELD
-    }
+    cannot: ClassVar[Mapping[str, str]] = unheld()
 
     @classmethod
     def spec(cls, image: Image, **changes: object) -> TargetSpec:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from gbuild.backends.userns import UsernsBackend
-from gbuild.target.contract import BackendContract
+from gbuild.target.contract import BackendContract, unheld
 
 
 class TestUserns(BackendContract):
     kind = UsernsBackend
+    cannot: ClassVar[Mapping[str, str]] = unheld()

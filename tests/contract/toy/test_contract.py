@@ -9,12 +9,13 @@ from gbuild_toy import ToyBackend
 
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend
-from gbuild.target.contract import BackendContract
+from gbuild.target.contract import BackendContract, unheld
 
 
 class TestToy(BackendContract):
     kind = ToyBackend
     options: ClassVar[Mapping[str, str]] = {"nice": "7"}
+    cannot: ClassVar[Mapping[str, str]] = unheld()
     files = 1_000
 
     def test_it_gives_way(self, backend: Backend, image: Image) -> None:

@@ -21,9 +21,9 @@ pytest.register_assert_rewrite(
     )
 )
 
-from gbuild.target.contract.base import Contract, Start  # noqa: E402 - rewritten above
+from gbuild.target.contract.base import Contract, Start, unheld  # noqa: E402 - rewritten above
 from gbuild.target.contract.image import small_image  # noqa: E402
 from gbuild.target.contract.neighbour import Outside  # noqa: E402
 from gbuild.target.contract.suite import BackendContract  # noqa: E402
 
-__all__ = ["BackendContract", "Contract", "Outside", "Start", "small_image"]
+__all__ = ["BackendContract", "Contract", "Outside", "Start", "small_image", "unheld"]

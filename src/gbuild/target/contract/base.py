@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from gbuild.errors import BackendFailure
+from gbuild.host import cgroup
 from gbuild.host.process import Completed
 from gbuild.host.store import Store
 from gbuild.model.event import Event
@@ -27,6 +28,17 @@ Start = Callable[..., Machine]
 
 LIMITS = Limits(memory=1 << 30, disk=256 << 20, inodes=20_000, processes=400)
 CANARY = "canary-of-the-contract"
+
+
+def unheld() -> Mapping[str, str]:
+    """Return the limits that need control groups which this process cannot make: ``cannot``.
+
+    In a container, or for a person to whom nobody gave any, gbuild's own limits are then warnings.
+    """
+    held = frozenset[str]().union(*(place.controllers for place in cgroup.places()))
+    needed = {"memory": "memory", "processes": "pids"}
+    why = "this person has no control groups here"
+    return {what: why for what, controller in needed.items() if controller not in held}
 
 
 class Contract:
