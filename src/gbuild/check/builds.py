@@ -24,34 +24,47 @@ from gbuild.model.outcome import JobOutcome
 from gbuild.model.plan import Plan
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is built, with its images, and on what."""
+
+    ready: Ready
+    parts: Parts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A build that is wanted: ``varied`` names what ``conditions`` vary."""
+    """A build that is wanted: ``varied`` names what ``conditions`` vary.
+
+    It starts at least ``apart`` seconds after the first build did. ``place`` is another one than
+    that of all builds.
+    """
 
     kind: BuildKind
     conditions: Conditions
     varied: tuple[str, ...] = ()
+    apart: float = 0.0
+    place: Place | None = None
 
 
 class Builds:
     """Builds what is ordered, some side by side.
 
     Args:
-        ready: what is built; its images serve every build.
-        parts: the concrete things.
+        place: what is built, and on what.
         folder: where each build gets a folder of its own, ``01-control``, ``02-all``...
         workers: builds that run side by side.
     """
 
-    def __init__(self, ready: Ready, parts: Parts, folder: Path, *, workers: int) -> None:
+    def __init__(self, place: Place, folder: Path, *, workers: int) -> None:
         self.done: list[CheckBuild] = []
-        self._ready = ready
-        self._parts = parts
+        self._place = place
         self._folder = folder
         self._workers = workers
         self._lock = threading.Lock()
         self._machines: list[Machines] = []
-        self._ending = False
+        self._ending = threading.Event()
+        self._began = time.monotonic()
 
     def run(self, orders: Sequence[Order]) -> list[CheckBuild]:
         """Build every order; return the builds in that order.
@@ -63,6 +76,8 @@ class Builds:
             GbuildError: the control failed, or this host did.
         """
         first = len(self.done) + 1
+        if first == 1:
+            self._began = time.monotonic()
         with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="check") as pool:
             futures = [pool.submit(self._build, n, o) for n, o in enumerate(orders, first)]
             try:
@@ -77,30 +92,32 @@ class Builds:
 
     def _end_all(self) -> None:
         with self._lock:
-            self._ending = True
+            self._ending.set()
             living = tuple(self._machines)
         for machines in living:
             with suppress(GbuildError):
                 machines.end_all()
 
     def _build(self, number: int, order: Order) -> CheckBuild:
-        plan = self._plan(order.conditions)
+        place = order.place or self._place
+        plan = _plan(place, order.conditions)
         workspace = Workspace(self._folder / f"{number:02}-{order.kind}")
         workspace.var.mkdir(parents=True)
         workspace.open_build(keep=False)
         self._tell(number, order)
-        machines = Machines(self._parts.backend, order.conditions.options, tag=f"check{number}")
+        self._ending.wait(max(0.0, self._began + order.apart - time.monotonic()))
+        machines = Machines(place.parts.backend, order.conditions.options, tag=f"check{number}")
         with self._lock:
-            if self._ending:
+            if self._ending.is_set():
                 raise BackendFailure("interrupted while a build started")
             self._machines.append(machines)
         started = time.monotonic()
         outcomes: tuple[JobOutcome, ...] = ()
         failure = ""
         try:
-            outcomes = self._outcomes(plan, order, workspace, machines)
+            outcomes = self._outcomes(plan, order, place, workspace, machines)
         except (BuildFailed, TimedOut, BackendFailure) as error:
-            if order.kind in ("control", "repeat") or self._ending:
+            if order.kind in ("control", "repeat") or self._ending.is_set():
                 raise
             failure = error.brief
         return CheckBuild(
@@ -114,27 +131,22 @@ class Builds:
         )
 
     def _outcomes(
-        self, plan: Plan, order: Order, workspace: Workspace, machines: Machines
+        self,
+        plan: Plan,
+        order: Order,
+        place: Place,
+        workspace: Workspace,
+        machines: Machines,
     ) -> tuple[JobOutcome, ...]:
         """Run the plan; a target that is lost is tried once more, lest a full host is a verdict."""
-        options = order.conditions.options
+        images, parts, options = place.ready.images, place.parts, order.conditions.options
         try:
-            return run_jobs(plan, self._ready.images, options, self._parts, workspace, machines)
+            return run_jobs(plan, images, options, parts, workspace, machines)
         except BackendFailure as error:
-            if self._ending:
+            if self._ending.is_set():
                 raise
-            self._parts.sink(Event("warning", f"trying once more: {error.brief}"))
-            return run_jobs(plan, self._ready.images, options, self._parts, workspace, machines)
-
-    def _plan(self, conditions: Conditions) -> Plan:
-        prepared = self._ready.prepared
-        return plan_build(
-            prepared.descriptor,
-            conditions.options,
-            prepared.inputs,
-            prepared.found.lock,
-            conditions.surroundings,
-        )
+            parts.sink(Event("warning", f"trying once more: {error.brief}"))
+            return run_jobs(plan, images, options, parts, workspace, machines)
 
     def _tell(self, number: int, order: Order) -> None:
         text = {
@@ -142,8 +154,20 @@ class Builds:
             "repeat": "the control again",
             "all": f"with all {len(order.varied)} variations",
             "test": f"with {', '.join(order.varied)}",
+            "axis": f"with {', '.join(order.varied)}",
         }[order.kind]
-        self._parts.sink(Event("step", f"build {number}: {text}"))
+        self._place.parts.sink(Event("step", f"build {number}: {text}"))
+
+
+def _plan(place: Place, conditions: Conditions) -> Plan:
+    prepared = place.ready.prepared
+    return plan_build(
+        prepared.descriptor,
+        conditions.options,
+        prepared.inputs,
+        prepared.found.lock,
+        conditions.surroundings,
+    )
 
 
 def _artifacts(outcomes: Sequence[JobOutcome]) -> tuple[tuple[str, str], ...]:

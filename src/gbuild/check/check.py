@@ -6,13 +6,13 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from gbuild.check import history
-from gbuild.check.builds import Builds, Order, locate
+from gbuild.check import axes, history
+from gbuild.check.builds import Builds, Order, Place, locate
 from gbuild.check.diagnose.apart import diagnose_apart
 from gbuild.check.diagnose.diagnosis import Known
 from gbuild.check.search import Build, Search
@@ -36,7 +36,9 @@ from gbuild.model.check import (
     CheckResult,
     Reproducible,
     Tried,
+    TriedAxis,
     Waiver,
+    changed,
 )
 from gbuild.model.descriptor import Descriptor
 from gbuild.model.event import Event
@@ -50,7 +52,8 @@ class CheckOptions:
     """What the person asks of a check.
 
     ``only`` and ``without`` choose variations by name (none: all), ``rounds`` is how often the
-    control is repeated at least, ``most`` how many builds the search may ask for.
+    control is repeated at least, ``most`` how many builds the search may ask for; ``also`` are the
+    axes that are wanted, as :func:`gbuild.check.axes.asked` reads them.
     """
 
     build: BuildOptions
@@ -59,6 +62,11 @@ class CheckOptions:
     rounds: int = 0
     most: int = 40
     keep: bool = False
+    also: tuple[str, ...] = ()
+
+
+_APART = 2.1
+"""Seconds between the first two builds: what holds the second, or zip's two, is then not lost."""
 
 
 def check(
@@ -67,14 +75,16 @@ def check(
     parts: Parts,
     root: Path,
     *,
+    backends: Callable[[str], Backend],
     waivers: Sequence[Waiver] = (),
 ) -> CheckResult:
-    """Check the descriptor at ``path`` in the workspace ``root``.
+    """Check the descriptor at ``path`` in the workspace ``root``; ``backends`` makes one by name.
 
     Raises:
         GbuildError: it cannot be built at all, or this host failed.
     """
     _refuse_unknown(options)
+    wanted = axes.asked(options.also)
     started = time.time()
     workspace = Workspace(root)
     with workspace.locked(wait=options.build.wait):
@@ -84,20 +94,27 @@ def check(
         grounds = grounds_of(ready.prepared.descriptor, parts.backend)
         earlier = history.read(history.path_of(workspace.result, ready.prepared.descriptor.name))
         folder = _fresh_folder(workspace, ready.prepared.descriptor.name)
+        place = Place(ready, parts)
+        usual = control(
+            Conditions(options=chosen, surroundings=USUAL, processors=grounds.processors), grounds
+        )
+        axes.refuse_missing(wanted, grounds)
+        elsewhere = axes.Elsewhere(
+            usual=usual, grounds=grounds, place=place, descriptor=path, backends=backends
+        )
         work = _Check(
-            usual=control(
-                Conditions(options=chosen, surroundings=USUAL, processors=grounds.processors),
-                grounds,
-            ),
+            usual=usual,
             variations=_chosen(grounds, options),
-            builds=Builds(ready, parts, folder, workers=options.build.parallel),
+            builds=Builds(place, folder, workers=options.build.parallel),
             options=options,
+            axes=[elsewhere.order(one) for one in wanted],
         )
         artifacts = work.run()
         labels = [job.label for job in ready.prepared.plan.jobs]
         parts.sink(Event("step", "looking for the causes in what differs"))
         known = known_values(work.usual, vary(work.usual, work.variations))
         today = time.strftime("%Y-%m-%d", time.gmtime(started))
+        shown = axes.results(wanted, work.builds.done, artifacts, grounds)
         result = CheckResult(
             name=ready.prepared.descriptor.name,
             backend=parts.backend.name,
@@ -108,6 +125,7 @@ def check(
             variations=tried(grounds, options),
             builds=tuple(work.builds.done),
             earlier=earlier,
+            axes=tuple(_excused(axis, waivers, today) for axis in shown),
             artifacts=tuple(
                 _waived(_traced(a, work.builds.done, labels, known), waivers, today)
                 for a in artifacts
@@ -187,6 +205,7 @@ def tried(grounds: Grounds, options: CheckOptions) -> tuple[Tried, ...]:
             name=v.name,
             control=v.control,
             varied=v.varied,
+            needs=v.needs,
             missing=missing or ("" if _wanted(v, options) else "not asked for"),
         )
         for v, missing in applicable(grounds)
@@ -201,17 +220,20 @@ class _Check:
     variations: tuple[Variation, ...]
     builds: Builds
     options: CheckOptions
+    axes: Sequence[Order]
 
     def run(self) -> list[CheckedArtifact]:
         """Build as often as it takes, and return the verdict on every artefact."""
         names = [variation.name for variation in self.variations]
-        first, varied = self.builds.run([self._order("control"), self._order("all", names)])
+        both = [self._order("control"), replace(self._order("all", names), apart=_APART)]
+        first, varied = self.builds.run(both)
         control_ = dict(first.artifacts)
         broken = changed(control_, varied)
         repeats = self._repeats(control_, needed=bool(broken))
         counts = {name: sum(name in one for one in repeats) for name in broken.union(*repeats)}
         unstable = {name for name, count in counts.items() if count}
         search = self._search(control_, broken - unstable, names)
+        self.builds.run(self.axes)
         paths = sorted({*control_, *broken, *unstable})
         return [
             self._verdict(p, control_, search, differed=counts.get(p, 0), repeats=len(repeats))
@@ -270,14 +292,6 @@ class _Check:
         )
 
 
-def changed(control_: Mapping[str, str], build: CheckBuild) -> frozenset[str]:
-    """Name the artefacts that are not as in the control: other bytes, absent, or new."""
-    made = dict(build.artifacts)
-    return frozenset(
-        path for path in control_.keys() | made.keys() if control_.get(path) != made.get(path)
-    )
-
-
 def _traced(
     artifact: CheckedArtifact,
     builds: Sequence[CheckBuild],
@@ -319,9 +333,19 @@ def _waived(artifact: CheckedArtifact, waivers: Sequence[Waiver], today: str) ->
     if artifact.verdict is Reproducible.YES:
         return artifact
     covering = [w for w in waivers if fnmatchcase(artifact.path, w.pattern)]
-    valid = next((w for w in covering if w.expires >= today), None)
     lapsed = next((w for w in covering if w.expires < today), None)
+    valid = _valid(artifact.path, waivers, today)
     return replace(artifact, waiver=valid, lapsed=None if valid else lapsed)
+
+
+def _valid(path: str, waivers: Sequence[Waiver], today: str) -> Waiver | None:
+    covering = (w for w in waivers if fnmatchcase(path, w.pattern))
+    return next((w for w in covering if w.expires >= today), None)
+
+
+def _excused(axis: TriedAxis, waivers: Sequence[Waiver], today: str) -> TriedAxis:
+    waived = tuple(path for path in axis.differing if _valid(path, waivers, today))
+    return replace(axis, waived=waived)
 
 
 def _keep_what_differs(result: CheckResult, labels: Sequence[str]) -> None:

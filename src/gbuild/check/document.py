@@ -6,32 +6,58 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from gbuild.check.check import changed
-from gbuild.model.check import CheckBuild, CheckedArtifact, CheckResult, Waiver
+from gbuild.model.check import (
+    CheckBuild,
+    CheckedArtifact,
+    CheckResult,
+    Tried,
+    TriedAxis,
+    Waiver,
+    changed,
+)
 
 
 def document(result: CheckResult) -> Mapping[str, object]:
     """Return everything but ``format``; no path of this host is in it."""
     return {
         "name": result.name,
-        "reproducible": not result.failing,
+        "reproducible": result.passes,
         "backend": result.backend,
         "descriptor_sha256": result.descriptor_sha256,
         "plan": result.plan_digest,
         "started": f"{datetime.fromtimestamp(result.started, UTC):%Y-%m-%dT%H:%M:%SZ}",
         "seconds": round(result.seconds, 1),
-        "variations": [
-            {
-                "name": tried.name,
-                "state": "not run" if tried.missing else "varied",
-                **({"reason": tried.missing} if tried.missing else {}),
-                "control": tried.control,
-                "varied": tried.varied,
-            }
-            for tried in result.variations
-        ],
+        "variations": [variation(tried) for tried in result.variations],
+        "axes": [axis(tried) for tried in result.axes],
         "builds": [_build(build, result) for build in result.builds],
         "artifacts": [_artifact(artifact) for artifact in result.artifacts],
+    }
+
+
+def variation(tried: Tried) -> Mapping[str, object]:
+    """Return a variation of the list, and whether it is varied."""
+    return {
+        "name": tried.name,
+        "state": "not run" if tried.missing else "varied",
+        **({"reason": tried.missing} if tried.missing else {}),
+        "needs": tried.needs,
+        "control": tried.control,
+        "varied": tried.varied,
+    }
+
+
+def axis(tried: TriedAxis) -> Mapping[str, object]:
+    """Return an axis, and what its build showed."""
+    return {
+        "name": tried.name,
+        "what": tried.what,
+        "ask": f"--also {tried.ask}",
+        "needs": tried.needs,
+        "value": tried.value,
+        "state": tried.state,
+        **({"reason": tried.reason} if tried.reason else {}),
+        "differing": list(tried.differing),
+        "waived": list(tried.waived),
     }
 
 

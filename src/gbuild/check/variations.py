@@ -18,7 +18,11 @@ _USER = "varied"
 _BUILD = "/var/tmp/build"
 _OTHER_BUILD = "/var/tmp/a-folder-with-a-longer-name/build"
 _OTHER_HOME = "/srv/another/home/of-the-builder"
+_OTHER_PROCESSOR = "Nehalem"
 _DAYS = 86400
+LATER = 398 * _DAYS + 7 * 3600 + 13 * 60 + 11
+"""Seconds by which a clock is moved: another year, month, day, hour, minute and second."""
+
 _MORE_MEMORY = 331
 _SEEDS = (("PYTHONHASHSEED", "0"), ("PERL_HASH_SEED", "0"), ("PERL_PERTURB_KEYS", "0"))
 _OTHER_SEEDS = (
@@ -62,9 +66,9 @@ def _always(_grounds: Grounds) -> str:
     return ""
 
 
-def _honoured(what: str) -> Callable[[Grounds], str]:
+def _honoured(what: str, why: str = "") -> Callable[[Grounds], str]:
     def missing(grounds: Grounds) -> str:
-        return "" if what in grounds.varies else f"the backend {grounds.backend} cannot"
+        return "" if what in grounds.varies else why or f"the backend {grounds.backend} cannot"
 
     return missing
 
@@ -73,24 +77,16 @@ def _honoured(what: str) -> Callable[[Grounds], str]:
 class Variation:
     """One thing that is varied.
 
-    ``control`` and ``varied`` say how it is in the two builds; ``missing`` returns why it
-    cannot be done here, or nothing.
+    ``control`` and ``varied`` say how it is in the two builds, ``needs`` what it takes (nothing:
+    every backend can); ``missing`` returns why it cannot be done here, or nothing.
     """
 
     name: str
     control: str
     varied: str
     apply: Callable[[Conditions], Conditions]
+    needs: str = ""
     missing: Callable[[Grounds], str] = _always
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Axis:
-    """Something that a check does not vary; ``instead`` says what a person can do."""
-
-    name: str
-    what: str
-    instead: str
 
 
 def control(conditions: Conditions, grounds: Grounds) -> Conditions:
@@ -105,7 +101,7 @@ def control(conditions: Conditions, grounds: Grounds) -> Conditions:
         home=f"/home/{user}" if "home" in grounds.varies else None,
         build_path=_BUILD,
         environment=(*conditions.surroundings.environment, *_SEEDS),
-        random_addresses="personality" not in grounds.varies,
+        random_addresses="addresses" not in grounds.varies,
     )
     return replace(conditions, surroundings=surroundings)
 
@@ -157,6 +153,14 @@ def _one_processor(grounds: Grounds) -> str:
     return _honoured("processors")(grounds)
 
 
+def _unchanged(conditions: Conditions) -> Conditions:
+    return conditions
+
+
+def _no_mounts(_grounds: Grounds) -> str:
+    return "nothing may be mounted in a target; file-system gives another order"
+
+
 def _no_cache(grounds: Grounds) -> str:
     return "" if grounds.descriptor.enable_cache else "the descriptor has no cache"
 
@@ -176,6 +180,7 @@ VARIATIONS: tuple[Variation, ...] = (
         name="home",
         control="/home/<user>",
         varied=_OTHER_HOME,
+        needs="a backend that places it",
         apply=_around(home=_OTHER_HOME),
         missing=_honoured("home"),
     ),
@@ -189,6 +194,7 @@ VARIATIONS: tuple[Variation, ...] = (
         name="ids",
         control="1000",
         varied="4321",
+        needs="a backend that gives the user its number",
         apply=_around(number=4321),
         missing=_honoured("ids"),
     ),
@@ -227,8 +233,17 @@ VARIATIONS: tuple[Variation, ...] = (
         name="cpus",
         control="all",
         varied="one",
+        needs="two processors, a backend that pins",
         apply=_first_processor,
         missing=_one_processor,
+    ),
+    Variation(
+        name="cpu-model",
+        control="as the backend has it",
+        varied=_OTHER_PROCESSOR,
+        needs="a virtual machine",
+        apply=_around(processor_model=_OTHER_PROCESSOR),
+        missing=_honoured("model", "a container sees the host's"),
     ),
     Variation(
         name="jobs",
@@ -246,13 +261,23 @@ VARIATIONS: tuple[Variation, ...] = (
         name="boot-clock",
         control="the host's",
         varied="97 days more since the start",
+        needs="time namespaces",
         apply=_around(boot_clock=97 * _DAYS),
         missing=_honoured("clock"),
+    ),
+    Variation(
+        name="wall-clock",
+        control="the host's",
+        varied="398 days, 7 hours and 13 minutes later",
+        needs="a clock of its own: a virtual machine",
+        apply=_around(wall_clock=LATER),
+        missing=_honoured("wall", "no container can set it; --also faketime, --also time=SECONDS"),
     ),
     Variation(
         name="kernel-version",
         control="the host's",
         varied="2.6",
+        needs="personality(2) in the target",
         apply=_around(old_kernel=True),
         missing=_honoured("personality"),
     ),
@@ -260,8 +285,9 @@ VARIATIONS: tuple[Variation, ...] = (
         name="addresses",
         control="fixed",
         varied="random (ASLR)",
+        needs="personality(2) in the target",
         apply=_around(random_addresses=True),
-        missing=_honoured("personality"),
+        missing=_honoured("addresses"),
     ),
     Variation(
         name="hash-seed",
@@ -273,35 +299,35 @@ VARIATIONS: tuple[Variation, ...] = (
         name="uninitialised",
         control="as the C library leaves it",
         varied="allocated memory is filled (MALLOC_PERTURB_)",
+        needs="the GNU C library",
         apply=_exported(("MALLOC_PERTURB_", "165")),
     ),
     Variation(
         name="file-system",
         control="--scratch of the command line",
         varied="the other of tmpfs and disk: other order of directories",
+        needs="a backend that has both",
         apply=_options(_other_scratch),
+        missing=_honoured("scratch"),
+    ),
+    Variation(
+        name="directory-order",
+        control="as the file system gives it",
+        varied="reversed (disorderfs)",
+        needs="a FUSE mount in the target",
+        apply=_unchanged,
+        missing=_no_mounts,
     ),
     Variation(
         name="cache",
         control="as the descriptor has it",
         varied="empty",
+        needs="enable_cache in the descriptor",
         apply=_options(lambda options: replace(options, use_cache=False)),
         missing=_no_cache,
     ),
 )
 """In the order of the matrix: what a person would suspect first."""
-
-AXES: tuple[Axis, ...] = (
-    Axis(
-        name="wall-clock",
-        what="the wall clock",
-        instead="no container can set it; faketime breaks make and file times",
-    ),
-    Axis(name="backend", what="another kind of machine", instead="gcheck --backend NAME"),
-    Axis(name="lock", what="packages of another day", instead="glock, then gcheck again"),
-    Axis(name="architecture", what="another builder's architecture", instead="a machine of it"),
-)
-"""Not run: said by ``gcheck --list``, so that nobody takes them for varied."""
 
 
 def applicable(grounds: Grounds) -> tuple[tuple[Variation, str], ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 @click.option("--only", multiple=True, metavar="NAME", help="Vary this; may be given again.")
 @click.option(
     "--without", multiple=True, metavar="NAME", help="Do not vary this; may be given again."
+)
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="AXIS",
+    help="Build once more with time=SECONDS, faketime, backend=NAME, lock=FILE or "
+    "point-release=FILE; may be given again.",
 )
 @click.option(
     "--rounds",
@@ -63,6 +72,7 @@ def gcheck(
     show_list: bool,
     only: tuple[str, ...],
     without: tuple[str, ...],
+    also: tuple[str, ...],
     rounds: int,
     most: int,
     keep_builds: bool,
@@ -81,6 +91,7 @@ def gcheck(
         build=BuildOptions(backend=session.chosen_backend, **build),
         only=only,
         without=without,
+        also=also,
         rounds=rounds,
         most=most,
         keep=keep_builds,
@@ -89,33 +100,39 @@ def gcheck(
         _print_list(session, descriptor, options)
         return 0
     waivers = read_waivers(descriptor)
-    result = check(descriptor, options, session.make_parts(), session.workspace, waivers=waivers)
+    result = check(
+        descriptor,
+        options,
+        session.make_parts(),
+        session.workspace,
+        backends=session.make_backend,
+        waivers=waivers,
+    )
     _answer(session, result)
-    return 1 if result.failing else 0
+    return 0 if result.passes else 1
 
 
 def _print_list(session: Session, descriptor: Path, options: CheckOptions) -> None:
+    from gbuild.check.axes import untried
     from gbuild.check.check import grounds_of, tried
-    from gbuild.check.variations import AXES
+    from gbuild.check.document import axis, variation
     from gbuild.engine.prepare import read_descriptor
     from gbuild.ui import check_text
-    from gbuild.ui.escape import terminal
 
     backend = session.make_backend()
-    found = tried(grounds_of(read_descriptor(descriptor, session.sink), backend), options)
+    grounds = grounds_of(read_descriptor(descriptor, session.sink), backend)
+    found, axes = tried(grounds, options), untried(grounds)
     session.answer(
         {
-            "variations": [
-                {"name": t.name, "control": t.control, "varied": t.varied, "missing": t.missing}
-                for t in found
-            ],
-            "axes": [{"name": a.name, "what": a.what, "instead": a.instead} for a in AXES],
+            "backend": backend.name,
+            "variations": [variation(one) for one in found],
+            "axes": [axis(one) for one in axes],
         }
     )
-    session.say(check_text.variations(found))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    session.say(check_text.variations(found, backend=backend.name, width=width))
     session.say()
-    for axis in AXES:
-        session.say(terminal(f"not run: {axis.what} ({axis.instead})"))
+    session.say(check_text.axes(axes, width=width))
 
 
 def _answer(session: Session, result: CheckResult) -> None:

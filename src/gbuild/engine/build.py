@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gbuild.engine import preflight
+from gbuild.engine.locks import FoundLock
 from gbuild.engine.planner import check_sudo
 from gbuild.engine.prepare import Parts, Prepared, prepare, read_descriptor
 from gbuild.engine.workspace import Workspace
@@ -18,7 +19,7 @@ from gbuild.model.options import BuildOptions
 from gbuild.model.outcome import BuildOutcome
 from gbuild.model.plan import Plan
 
-__all__ = ["Parts", "Ready", "build", "make_ready", "plan_only", "read_descriptor"]
+__all__ = ["Parts", "Ready", "build", "elsewhere", "make_ready", "plan_only", "read_descriptor"]
 
 
 def plan_only(path: Path, options: BuildOptions, parts: Parts, root: Path) -> Plan:
@@ -48,6 +49,18 @@ def make_ready(path: Path, options: BuildOptions, parts: Parts, workspace: Works
     check_sudo(descriptor, options)
     _check_host(descriptor, options, parts, workspace)
     prepared = prepare(descriptor, path, options, parts, workspace)
+    return Ready(prepared, _images(prepared, parts, options))
+
+
+def elsewhere(
+    ready: Ready, parts: Parts, options: BuildOptions, *, found: FoundLock | None = None
+) -> Ready:
+    """Return the same build for another backend (``parts``), or with the packages of ``found``.
+
+    Raises:
+        GbuildError: an image cannot be had.
+    """
+    prepared = replace(ready.prepared, found=found or ready.prepared.found)
     return Ready(prepared, _images(prepared, parts, options))
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
-BuildKind = Literal["control", "all", "repeat", "test"]
+BuildKind = Literal["control", "all", "repeat", "test", "axis"]
 
 
 class Reproducible(Enum):
@@ -25,12 +25,46 @@ class Reproducible(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
-    """One variation of the list: ``missing`` says why it was not tried, or is empty."""
+    """One variation of the list.
+
+    ``missing`` says why it was not tried, or is empty; ``needs`` what it takes, if anything.
+    """
 
     name: str
     control: str
     varied: str
+    needs: str = ""
     missing: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriedAxis:
+    """Something that is varied on request only, in a build of its own.
+
+    ``ask`` is what stands after ``--also``, ``value`` what was given with it, ``reason`` why it
+    cannot be had here or why its build failed. ``differing`` are artefacts that are not the
+    control's, ``waived`` those of them that a waiver covers.
+    """
+
+    name: str
+    what: str
+    ask: str
+    needs: str
+    value: str = ""
+    state: Literal["not run", "same", "differs", "failed"] = "not run"
+    reason: str = ""
+    differing: tuple[str, ...] = ()
+    waived: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """As it was asked for."""
+        return f"{self.name}={self.value}" if self.value else self.name
+
+    @property
+    def failing(self) -> bool:
+        """Whether it failed, or changed what no waiver covers."""
+        return self.state == "failed" or bool({*self.differing} - {*self.waived})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +83,14 @@ class CheckBuild:
     folder: Path
     seconds: float
     failure: str = ""
+
+
+def changed(control: Mapping[str, str], build: CheckBuild) -> frozenset[str]:
+    """Name the artefacts that are not as in the control: other bytes, absent, or new."""
+    made = dict(build.artifacts)
+    return frozenset(
+        path for path in control.keys() | made.keys() if control.get(path) != made.get(path)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +171,7 @@ class CheckResult:
     variations: tuple[Tried, ...]
     builds: tuple[CheckBuild, ...]
     artifacts: tuple[CheckedArtifact, ...]
+    axes: tuple[TriedAxis, ...] = ()
     earlier: tuple[Past, ...] = ()
 
     @property
@@ -137,3 +180,8 @@ class CheckResult:
         return tuple(
             a for a in self.artifacts if a.verdict is not Reproducible.YES and a.waiver is None
         )
+
+    @property
+    def passes(self) -> bool:
+        """Whether nothing fails that was tried: no artefact, and no axis that was asked for."""
+        return not self.failing and not any(axis.failing for axis in self.axes)

@@ -17,9 +17,10 @@ from gbuild.model.check import (
     Past,
     Reproducible,
     Trace,
+    TriedAxis,
 )
 from gbuild.ui import standalone
-from gbuild.ui.check_text import because, summary
+from gbuild.ui.check_text import because, outcome, summary
 from gbuild.ui.escape import html
 
 _WIDEST = 320
@@ -48,6 +49,7 @@ def page(result: CheckResult, earlier: Sequence[Past], *, version: str = "") -> 
         *_header(result),
         "<main>",
         *_matrix(result),
+        *_axes(result),
         *(line for artifact in result.artifacts for line in _artifact(artifact)),
         *_builds(result),
         *_history(result, earlier),
@@ -61,7 +63,7 @@ def page(result: CheckResult, earlier: Sequence[Past], *, version: str = "") -> 
 
 def _header(result: CheckResult) -> Iterator[str]:
     moment = datetime.fromtimestamp(result.started, UTC)
-    kind = "bad" if result.failing else "good"
+    kind = "good" if result.passes else "bad"
     yield "<header>"
     yield f"<h1>Is {html(result.name)} reproducible?</h1>"
     yield f'<p><span class="verdict k-{kind}">{html(summary(result))}</span></p>'
@@ -81,6 +83,10 @@ def _matrix(result: CheckResult) -> Iterator[str]:
     for tried in result.variations:
         hint = f"{tried.control} / {tried.varied}"
         yield f'<th scope="col" title="{html(hint)}"><span>{html(tried.name)}</span></th>'
+    ran = [axis for axis in result.axes if axis.state != "not run"]
+    for axis in ran:
+        hint = f"{axis.what} (--also {axis.ask})"
+        yield f'<th scope="col" title="{html(hint)}"><span>{html(axis.words)}</span></th>'
     yield "</tr></thead><tbody>"
     off = {tried.name for tried in result.variations if tried.missing}
     for artifact in result.artifacts:
@@ -88,6 +94,8 @@ def _matrix(result: CheckResult) -> Iterator[str]:
         yield _cell(*_alone(artifact))
         for tried in result.variations:
             yield _cell(*_state(artifact, tried.name, off=tried.name in off))
+        for axis in ran:
+            yield _cell(*_with(artifact, axis))
         yield "</tr>"
     yield "</tbody></table></div>"
     yield (
@@ -118,6 +126,34 @@ def _state(artifact: CheckedArtifact, name: str, *, off: bool) -> tuple[str, str
                 return "maybe", "?", "may change it"
             return ("cause", "✗", "is enough") if len(names) == 1 else ("cause", "+", "together")
     return "none", "✓", "varied and the same"
+
+
+def _with(artifact: CheckedArtifact, axis: TriedAxis) -> tuple[str, str, str]:
+    if axis.state == "failed":
+        return "maybe", "?", "that build failed"
+    if artifact.verdict is Reproducible.UNSTABLE:
+        return "off", "–", "cannot be told: it differs by itself"
+    if artifact.path in axis.differing:
+        return "cause", "✗", f"not the same with {axis.words}"
+    return "none", "✓", "the same"
+
+
+def _axes(result: CheckResult) -> Iterator[str]:
+    """Show what is varied on request alone, so that nobody takes it for varied."""
+    if not result.axes:
+        return
+    yield '<section class="card"><h2>Varied on request only</h2><div class="wide">'
+    yield '<table class="rows"><thead><tr><th scope="col">axis</th><th scope="col">what</th>'
+    yield '<th scope="col">outcome</th></tr></thead><tbody>'
+    for axis in result.axes:
+        words = axis.words if axis.state != "not run" else f"--also {axis.ask}"
+        kind = {"not run": "soft", "same": "good"}.get(axis.state, "bad")
+        kind = "warn" if kind == "bad" and not axis.failing else kind
+        pill = f'<span class="pill k-{kind}">{html(axis.state)}</span>'
+        said = html(outcome(axis)) if axis.reason or axis.differing else ""
+        yield f'<tr><th scope="row"><code>{html(words)}</code></th><td>{html(axis.what)}</td>'
+        yield f"<td>{pill} {said}</td></tr>"
+    yield "</tbody></table></div></section>"
 
 
 def _cell(kind: str, mark: str, said: str) -> str:
@@ -171,7 +207,7 @@ def _builds(result: CheckResult) -> Iterator[str]:
 
 
 def _kind(build: CheckBuild) -> str:
-    if build.kind == "test":
+    if build.kind in ("test", "axis"):
         return ", ".join(build.varied)
     words = {"control": "control", "repeat": "control again", "all": "everything varied"}
     return words[build.kind]

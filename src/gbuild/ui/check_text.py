@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gbuild.model.check import CheckedArtifact, CheckResult, Reproducible, Tried
+from gbuild.model.check import CheckedArtifact, CheckResult, Reproducible, Tried, TriedAxis
 from gbuild.ui.table import plain
 
 
@@ -13,6 +13,8 @@ def summary(result: CheckResult) -> str:
     count = len(result.artifacts)
     noun = "artefact" if count == 1 else "artefacts"
     broken = [a for a in result.artifacts if a.verdict is not Reproducible.YES]
+    if not broken and (axis := next((a for a in result.axes if a.failing), None)):
+        return f"{result.name}: not reproducible with {axis.words}"
     if not broken:
         return f"{result.name}: reproducible, {count} {noun} with {_varied(result)} varied"
     waived = len(broken) - len(result.failing)
@@ -36,6 +38,10 @@ def lines(result: CheckResult) -> Iterator[str]:
     missing = [f"{t.name} ({t.missing})" for t in result.variations if t.missing]
     if missing:
         yield f"not varied: {', '.join(missing)}"
+    yield from (f"{axis.words}: {outcome(axis)}" for axis in result.axes if axis.state != "not run")
+    rest = [f"{axis.name}" for axis in result.axes if axis.state == "not run"]
+    if rest:
+        yield f"not run: {', '.join(rest)} (--also, see gcheck --list)"
     yield f"{len(result.builds)} builds in {result.seconds:.0f} s"
 
 
@@ -67,7 +73,31 @@ def because(artifact: CheckedArtifact) -> str:
     return f"changed by {' and by '.join(sets)}"
 
 
-def variations(tried: Sequence[Tried]) -> str:
-    """Return the table of what can be varied here."""
-    rows = [[t.name, t.control, t.varied, t.missing or "yes"] for t in tried]
-    return plain(["variation", "control", "varied", "here"], rows)
+def outcome(axis: TriedAxis) -> str:
+    """Say what the build of an axis showed, or why there was none."""
+    if axis.state == "not run":
+        return f"not run: {axis.reason}" if axis.reason else "not run"
+    if axis.state == "failed":
+        return f"the build failed: {axis.reason}"
+    if axis.state == "same":
+        return "the same"
+    names = (f"{path} (waived)" if path in axis.waived else path for path in axis.differing)
+    return f"not the same: {', '.join(names)}"
+
+
+def variations(tried: Sequence[Tried], *, backend: str, width: int | None = None) -> str:
+    """Return the table of what can be varied on this host and backend."""
+    headers = ["variation", "control", "varied", "needs", f"here, {backend}"]
+    rows = [[t.name, t.control, t.varied, t.needs or "nothing", _here(t.missing)] for t in tried]
+    return plain(headers, rows, width=width, shrink=(4, 2, 3, 1))
+
+
+def axes(tried: Sequence[TriedAxis], *, width: int | None = None) -> str:
+    """Return the table of what is varied on request."""
+    headers = ["not run unless asked", "what", "needs", "here"]
+    rows = [[f"--also {t.ask}", t.what, t.needs, _here(t.reason)] for t in tried]
+    return plain(headers, rows, width=width, shrink=(3, 1, 2))
+
+
+def _here(missing: str) -> str:
+    return f"no: {missing}" if missing else "yes"

@@ -20,6 +20,7 @@ from gbuild.model.check import (
     Reproducible,
     Trace,
     Tried,
+    TriedAxis,
     Waiver,
     changed,
 )
@@ -32,6 +33,8 @@ WAIVER = Waiver(pattern="*.pdf", reason=EVIL, owner="alice", expires="2027-03-01
 BUILD = CheckBuild(
     number=1, kind="control", varied=(), artifacts=(("a", "0" * 64),), folder=Path(), seconds=2.0
 )
+AXIS = TriedAxis(name="backend", what="another machine", ask="backend=NAME", needs="another")
+LXC = replace(AXIS, value="lxc", state="differs", differing=("ok",))
 RESULT = CheckResult(
     name="prog",
     backend="userns",
@@ -83,8 +86,21 @@ def test_the_text_says_what_matters() -> None:
     assert "not varied: cache (the descriptor has no cache)" in text
 
 
+def test_axes_are_shown_as_not_run_unless_asked() -> None:
+    quiet, asked = (replace(RESULT, artifacts=RESULT.artifacts[:1], axes=(a,)) for a in (AXIS, LXC))
+    assert "not run: backend (--also, see gcheck --list)" in list(check_text.lines(quiet))
+    assert "--also backend=NAME" in check_page.page(quiet, ())
+    assert quiet.passes
+    assert check_text.summary(asked) == "prog: not reproducible with backend=lxc"
+    assert "backend=lxc: not the same: ok" in list(check_text.lines(asked))
+    assert 'title="not the same with backend=lxc"' in check_page.page(asked, ())
+    assert document(asked)["reproducible"] is False
+    assert replace(asked, axes=(replace(LXC, waived=("ok",)),)).passes
+    assert not replace(asked, axes=(replace(LXC, state="failed", differing=()),)).passes
+
+
 def test_the_document_follows_its_schema() -> None:
-    found = {"format": "gbuild.gcheck/1", **document(RESULT)}
+    found = {"format": "gbuild.gcheck/1", **document(replace(RESULT, axes=(AXIS, LXC)))}
     jsonschema.validate(json.loads(json.dumps(found)), json.loads(SCHEMA.read_text()))
     assert found["reproducible"] is False
     assert [a.path for a in RESULT.failing] == [EVIL]
