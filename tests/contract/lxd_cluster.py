@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import whole_host
 from .lxd_server import PLAIN, mounts
 
 _PATIENCE = 120
@@ -84,6 +85,7 @@ class Cluster:
 @contextmanager
 def running() -> Iterator[Cluster]:
     """Start a cluster of two members, each with a btrfs pool, on a bridge of their own."""
+    whole_host.needed()
     word = f"gbc{secrets.token_hex(3)}"
     prefix = f"198.19.{secrets.randbelow(250)}"  # RFC 2544: no real network
     with ExitStack() as stack:

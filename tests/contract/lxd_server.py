@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import whole_host
+
 PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
 _PATIENCE = 60
 
@@ -80,6 +82,7 @@ class Server:
 @contextmanager
 def running(driver: str = "btrfs", flavour: Flavour = LXD) -> Iterator[Server]:
     """Start a daemon with one pool of ``driver`` and one managed bridge."""
+    whole_host.needed()
     folder = Path(tempfile.mkdtemp(prefix="gbl", dir="/var/tmp"))  # sockets have short names
     bridge = f"gbl{secrets.token_hex(3)}"
     (folder / "conf").mkdir()

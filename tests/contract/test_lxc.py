@@ -11,7 +11,7 @@ import pytest
 
 from gbuild.target.contract import neighbour
 
-from . import person
+from . import person, whole_host
 from .lxc_contract import TestLxc  # noqa: F401 - collected from here
 
 _HERE = Path(__file__).parent
@@ -20,6 +20,8 @@ _USERS_OWN = "network or killed or sudo or detached or limits or users or set_ui
 
 if shutil.which("lxc-start") is None:
     pytest.skip("lxc is not installed", allow_module_level=True)
+
+whole_host.needed()
 
 
 @pytest.mark.root

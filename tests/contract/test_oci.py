@@ -12,7 +12,7 @@ import pytest
 
 from gbuild.target.contract import neighbour
 
-from . import person
+from . import person, whole_host
 
 _HERE = Path(__file__).parent
 _PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q")
@@ -44,6 +44,7 @@ def test_an_ordinary_user_sees_the_contract_kept(open_folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("dockerd") is None, reason="dockerd is not installed")
 def test_docker_keeps_the_contract() -> None:
+    whole_host.needed()
     words = (*_OF_ITS_OWN, *_PYTEST, "--durations=5", _HERE / "docker_contract.py")
     done = subprocess.run(
         [*words, "-k", _ENGINES_OWN],

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.contract import person
 
 from .conftest import build_hello
 
@@ -34,12 +35,13 @@ def test_twice_the_same_bytes_and_the_same_report(
 @pytest.fixture
 def user(common: Common) -> Iterator[pwd.struct_passwd]:
     """An ordinary user of this host, with subordinate ids, removed at the end."""
+    person.check_reach()
     name = f"gb-e2e-{os.getpid()}"
     home = common.root / "people" / "somebody-else"
     home.parent.mkdir(mode=0o755)
-    subprocess.run(["useradd", "-m", "-d", home, "-s", "/bin/sh", name], check=True)
+    person.accounts("useradd", "-m", "-d", home, "-s", "/bin/sh", name)
     yield pwd.getpwnam(name)
-    subprocess.run(["userdel", name], check=True)
+    person.accounts("userdel", name)
 
 
 def _as_user(commands: Commands, user: pwd.struct_passwd) -> Commands:
@@ -75,6 +77,7 @@ def _small_only(source: str, dest: str) -> None:
         shutil.copyfile(source, dest)
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_root_and_a_user_elsewhere_agree(
     commands: Commands, locked_hello: Path, built_hello: Result, user: pwd.struct_passwd
