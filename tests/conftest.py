@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,14 +130,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Workers take tests in this order: so the last ones are small, and no worker is idle for long.
     """
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    slow = {_together(item.nodeid) for item in items if item.get_closest_marker("slow")}
     for item in items:
         folder = _folder(item)
         if folder in ("integration", "e2e"):
             item.add_marker(folder)
         if item.get_closest_marker("root") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs to be root"))
-    items.sort(key=lambda item: (_FOLDERS.index(_folder(item)), item.path not in slow))
+    items.sort(key=lambda item: (_FOLDERS.index(_folder(item)), _rank(item, slow)))
+
+
+def _rank(item: pytest.Item, slow: Collection[str]) -> int:
+    """Return the place of a test in its folder: long files of one worker, slow tests, others."""
+    together = _together(item.nodeid)
+    return 2 if together not in slow else int(together == item.nodeid)
 
 
 def _together(nodeid: str) -> str:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,9 +163,22 @@ def locked_hello(commands: Commands, common: Common) -> Path:
     return common.once("hello", lock)
 
 
+@pytest.fixture(scope="session")
+def locked_minimal(commands: Commands, locked_hello: Path, common: Common) -> Path:
+    """A folder with the lock of the smallest image; its packages are those of hello's and less."""
+
+    def lock(folder: Path) -> None:
+        (folder / "minimal.yml").write_text(
+            SCRIPT.format(name="minimal", more="base: minimal\n", script="  true\n")
+        )
+        commands.run("glock", "--no-image", "minimal.yml", *RELEASES_ONLY, cwd=folder)
+
+    return common.once("minimal", lock)
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a build of hello left, to be compared with another's; ``images``: their sha256."""
+    """What a build left, to be compared with another's; ``images``: their sha256."""
 
     report: bytes
     out: dict[str, bytes]
@@ -173,11 +186,11 @@ class Result:
     ended: float = field(compare=False)
 
     @classmethod
-    def of(cls, workspace: Path) -> Result:
-        """Read what lies in a workspace."""
+    def of(cls, workspace: Path, name: str = "hello") -> Result:
+        """Read what a build of ``name`` left in a workspace."""
         out = workspace / "build" / "out"
         jobs = (workspace / "build").glob("*/finished.json")
-        report = workspace / "result" / "hello-res.yml"
+        report = workspace / "result" / f"{name}-res.yml"
         return cls(
             report=report.read_bytes(),
             out={str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()},
@@ -243,7 +256,7 @@ reference_datetime: "2024-01-31 12:00:00"
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A workspace with small descriptors that share hello's image."""
+    """A workspace with small descriptors that share one lock: hello's, if nothing is said."""
 
     root: Path
     lock: Path
@@ -255,7 +268,7 @@ class Project:
         path = self.root / f"{name}.yml"
         path.write_text(SCRIPT.format(name=name, more=more, script=body))
         for suffix in (".lock", ".lock.proof"):
-            shutil.copy(self.lock.with_name(f"hello{suffix}"), self.root / f"{name}{suffix}")
+            shutil.copy(self.lock.with_suffix(suffix), self.root / f"{name}{suffix}")
         return path
 
     def gbuild(self, *words: str | Path, code: int | None = 0, timeout: float = _TIMEOUT) -> Ended:
@@ -270,6 +283,12 @@ def project(commands: Commands, locked_hello: Path) -> Iterator[Project]:
     root.chmod(0o755)  # pytest's own folders are closed to mapped users
     yield Project(root, locked_hello / "hello.lock", commands)
     shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def minimal(project: Project, locked_minimal: Path) -> Project:
+    """A fresh workspace whose image is quick to make; for ``more``: ``base: minimal``."""
+    return replace(project, lock=locked_minimal / "minimal.lock")
 
 
 @pytest.fixture

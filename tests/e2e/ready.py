@@ -60,8 +60,9 @@ def ready(backend: str, commands: Commands, place: Path) -> Iterator[tuple[Comma
 
 def _share(source: Path, dest: Path, uid: int) -> None:
     """Give a user a store with what a finished build left: blobs, images and proofs."""
+    half = shutil.ignore_patterns(".*")  # another worker may be writing it
     for name in ("blobs", "proved"):
-        shutil.copytree(source / name, dest / name, copy_function=os.link)
+        shutil.copytree(source / name, dest / name, copy_function=os.link, ignore=half)
     for record in (source / "images").glob("*/image.json"):
         (dest / "images" / record.parent.name).mkdir(parents=True)
         shutil.copy(record, dest / "images" / record.parent.name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -128,15 +130,23 @@ def test_sudo_does_not_reach_the_manifests(project: Project) -> None:
 
 
 def test_two_builds_in_one_workspace(project: Project) -> None:
-    path = project.describe("sleep 4; echo > $OUTDIR/x")
+    path = project.describe("echo > $OUTDIR/x")
     with project.commands.start("gbuild", path, cwd=project.root) as first:
-        _until(first, "running the build script")
-        second = project.gbuild(path, code=3)
-        assert f"process {first.pid}" in second.stderr
-        waiting = project.gbuild(path, "--wait")
-        assert "x" in waiting.stdout
-        first.communicate(timeout=60)
+        _until(first, "starting the target")
+        first.send_signal(signal.SIGSTOP)
+        try:
+            second = project.gbuild(path, code=3)
+            assert f"process {first.pid}" in second.stderr
+            waiting = project.commands.start("gbuild", path, "--wait", cwd=project.root)
+            time.sleep(1)  # a slow one comes when the first has ended: then it does not wait
+            assert waiting.poll() is None
+        finally:
+            first.send_signal(signal.SIGCONT)
+        first.communicate(timeout=120)
     assert first.returncode == 0
+    told, _ = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0
+    assert "x" in told
 
 
 def _until(process: subprocess.Popen[str], text: str) -> None:
@@ -175,17 +185,17 @@ def test_a_full_disk_of_the_host(project: Project, small_disk: Path) -> None:
 
 @pytest.mark.root
 @pytest.mark.slow
-def test_a_disk_that_is_full_while_an_image_is_made(project: Project, small_disk: Path) -> None:
+def test_a_disk_that_is_full_while_an_image_is_made(minimal: Project, small_disk: Path) -> None:
     store = small_disk / "store"
     store.mkdir()
-    (store / "blobs").symlink_to(project.commands.store / "blobs")  # the packages are at hand
-    path = project.describe("true")
-    there = replace(project.commands, store=store)
-    ended = there.run("gbase", "make", path, "--offline", cwd=project.root, code=3)
+    (store / "blobs").symlink_to(minimal.commands.store / "blobs")  # the packages are at hand
+    path = minimal.describe("true", more="base: minimal\n")
+    there = replace(minimal.commands, store=store)
+    ended = there.run("gbase", "make", path, "--offline", cwd=minimal.root, code=3)
     assert "could not be written: no space left on device" in ended.stderr
     assert "--store" in ended.stderr
     assert list((store / "tmp").iterdir()) == []
-    assert there.run("gbase", "list", "--json", cwd=project.root).answer["images"] == []
+    assert there.run("gbase", "list", "--json", cwd=minimal.root).answer["images"] == []
 
 
 def test_results_of_other_builds_stay(project: Project) -> None:

@@ -74,7 +74,7 @@ def test_a_killed_run_is_resumed_and_gives_the_same(
             if "[bookworm-i386] running the build script" in line:
                 break
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     answer = commands.run("gbuild", *words, "--resume", "--json", cwd=locked_zlib).answer
     assert [job["reused"] for job in answer["jobs"]] == [True, False, False, False]
     assert answer["artifacts"] == side_by_side[0]["artifacts"]

@@ -96,6 +96,7 @@ def check(commands: Commands, locked_hello: Path, tmp_path: Path) -> Any:
     return run
 
 
+@pytest.mark.slow
 def test_every_broken_one_is_told_by_its_cause(check: Any) -> None:
     answer = check("broken", 1)
     found = {a["path"].split("/")[0]: a for a in answer["artifacts"]}
@@ -109,6 +110,7 @@ def test_every_broken_one_is_told_by_its_cause(check: Any) -> None:
     assert [name for name, artifact in found.items() if artifact["unknown"]] == []
 
 
+@pytest.mark.slow
 def test_every_mended_one_is_reproducible_in_two_builds(check: Any) -> None:
     answer = check("mended", 0)
     assert answer["reproducible"]
