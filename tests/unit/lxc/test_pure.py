@@ -118,3 +118,11 @@ def test_an_unknown_way_is_refused_before_anything_is_made(tmp_path: Path) -> No
         backend.probe()
     assert backend.targets() == ()
     assert backend.prune() == ()
+
+
+def test_a_setting_that_cannot_be_changed_is_told(tmp_path: Path) -> None:
+    """As in a container, whose /proc/sys is read-only."""
+    with pytest.raises(HostFailure, match="cannot be changed") as caught:
+        bridge._set(tmp_path, "1")
+    assert "userns" in (caught.value.hint or "")
+    bridge._set(tmp_path / "eth9" / "forwarding", "1")  # an interface that has gone

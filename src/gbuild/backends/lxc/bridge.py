@@ -225,8 +225,14 @@ def _get(setting: Path) -> str:
 
 def _set(setting: Path, value: str) -> None:
     """Write a setting unless its interface has gone meanwhile, or this kernel has none such."""
-    with suppress(FileNotFoundError):
-        setting.write_text(f"{value}\n")
+    try:
+        with suppress(FileNotFoundError):
+            setting.write_text(f"{value}\n")
+    except OSError as error:
+        raise HostFailure(
+            f"the network's setting {setting} cannot be changed: {error.strerror}",
+            hint="in a container it is read-only: there --backend userns makes networks by pasta",
+        ) from error
 
 
 def _ip(*lines: str, inside: int | None = None) -> None:
