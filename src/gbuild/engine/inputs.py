@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gbuild.engine import input_files, remotes
+from gbuild.engine.normalise import normalisers
 from gbuild.errors import GbuildError, Unavailable
 from gbuild.host.store import Store
 from gbuild.model.descriptor import Descriptor
@@ -85,7 +86,8 @@ def resolve_inputs(
         )
     if problems:
         raise input_files.together(problems, "kinds of input cannot be had")
-    return Inputs(files=files, remotes=checkouts)
+    tools = normalisers() if descriptor.normalise else ()
+    return Inputs(files=files, remotes=checkouts, tools=tools)
 
 
 @contextmanager

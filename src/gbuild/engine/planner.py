@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 
+from gbuild.engine.normalise import NORMALISERS
 from gbuild.engine.plan_text import describe_step
 from gbuild.engine.script import Reference, build_script, reference_of, shell_argv
 from gbuild.errors import UsageFailure
@@ -166,6 +167,8 @@ def _steps(request: _Request, script: RunScript) -> list[Step]:
     steps.append(MakeFolders(paths=tuple(f"{home}/{folder}" for folder in made)))
     if inputs.files:
         steps.append(PutFiles(files=inputs.files, dest=f"{home}/build"))
+    if inputs.tools:
+        steps.append(PutFiles(files=inputs.tools, dest=f"{home}/{NORMALISERS}"))
     steps += [
         PutTree(
             source=r.checkout,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gbuild.engine.normalise import NORMALISERS
 from gbuild.errors import DescriptorInvalid
 from gbuild.model.descriptor import Descriptor
 from gbuild.model.surroundings import USUAL, Surroundings
@@ -149,6 +150,7 @@ def build_script(
         f"REFERENCE_DATE='{reference.date}'",
         f"REFERENCE_TIME='{reference.time}'",
         *_epoch_lines(descriptor, reference),
+        *_normalise_lines(descriptor),
         *_surrounding_lines(surroundings),
         "",
         "cd build" if surroundings.build_path is None else "cd -P build",
@@ -170,6 +172,18 @@ def _epoch_lines(descriptor: Descriptor, reference: Reference) -> list[str]:
     if not descriptor.source_date_epoch:
         return []
     return [f"export SOURCE_DATE_EPOCH={reference.epoch}", "export TZ=UTC"]
+
+
+def _normalise_lines(descriptor: Descriptor) -> list[str]:
+    """Put the normalisers first in the path; what they are told the time by must be exported."""
+    if not descriptor.normalise:
+        return []
+    folder = f"$HOME/{NORMALISERS}"
+    return [
+        f'chmod 0755 "{folder}"/canon-*',
+        f'PATH="{folder}:$PATH"',
+        "export REFERENCE_DATETIME",
+    ]
 
 
 def _surrounding_lines(surroundings: Surroundings) -> list[str]:

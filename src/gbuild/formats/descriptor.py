@@ -1,7 +1,7 @@
 """The descriptor's schema: located YAML to :class:`~gbuild.model.descriptor.Descriptor`.
 
 Every key of Gitian's descriptors is read with Gitian's meaning; ours are ``network``, ``base``,
-``source_date_epoch``, entries of ``files`` that are mappings, and ``components``, ``key`` and
+``source_date_epoch``, ``normalise``, entries of ``files`` that are mappings, and ``components``, ``key`` and
 ``key_file`` of a repository. docs/reference/descriptor.md is the manual.
 """
 
@@ -49,8 +49,9 @@ KEYS = (
     "network",
     "base",
     "source_date_epoch",
+    "normalise",
 )
-"""Every key of a descriptor, in the order of the manual; the last three are ours."""
+"""Every key of a descriptor, in the order of the manual; the last four are ours."""
 
 BOUNDS = located_yaml.Bounds(size=1 << 20, nodes=10_000, depth=8)
 """The largest real descriptor is far below 100 kB."""
@@ -137,6 +138,7 @@ def _descriptor(
         network=network,
         base=cast("Base", fields.choice("base", ("full", "minimal")) or "full"),
         source_date_epoch=network is not None if epoch is None else epoch,
+        normalise=fields.flag("normalise") or False,
         warnings=_warnings(findings, path),
     )
 

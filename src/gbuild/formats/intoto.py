@@ -105,6 +105,8 @@ def _dependencies(facts: Provenance) -> Iterator[Json]:
 def _inputs(inputs: Inputs) -> Iterator[Json]:
     for file in inputs.files:
         yield _resource(f"inputs/{file.name}", file.sha256)
+    for tool in inputs.tools:
+        yield _resource(f"normalise/{tool.name}", tool.sha256)
     for remote in inputs.remotes:
         yield _remote(remote)
     for cache in inputs.caches:

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from gbuild.errors import UsageFailure
-from gbuild.model.lock import Environment
 from gbuild.model.manifest import Entry
 from gbuild.model.names import shown
-from gbuild.model.plan import Inputs
+
+if TYPE_CHECKING:
+    from gbuild.model.lock import Environment
+    from gbuild.model.plan import Inputs
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([^\x00-\x1f\x7f]+)", re.ASCII)
 _GIT = re.compile(r"git:([0-9a-f]{40}(?:[0-9a-f]{24})?) ([A-Za-z0-9_.+-]+?)(?=git:[0-9a-f]{40}|\Z)")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff]")
+
+
+TOOLS = "normalise"
+"""The folder under which normalisers are listed: no input file's name has a slash."""
 
 
 class MalformedManifest(UsageFailure):
@@ -70,12 +77,14 @@ def base_manifest(environment: Environment) -> str:
 def write_in_manifest(name: str, descriptor_sha256: str, inputs: Inputs) -> str:
     """Write the in_manifest exactly as Gitian joined it.
 
-    First the descriptor as ``<name>-desc.yml``, then files, one a line; then
+    First the descriptor as ``<name>-desc.yml``, then files, one a line (and, where a descriptor
+    asks for them, our normalisers, which decide about the artefacts like any input); then
     ``git:<commit> <dir>`` for every remote, without any separator between two of them and
     without a newline at the end: the signatures of older tools cover that text.
     """
     lines = [Entry(path=f"{name}-desc.yml", digest=descriptor_sha256)]
     lines += [Entry(path=file.name, digest=file.sha256) for file in inputs.files]
+    lines += [Entry(path=f"{TOOLS}/{tool.name}", digest=tool.sha256) for tool in inputs.tools]
     remotes = "".join(f"git:{remote.commit} {remote.dir}" for remote in inputs.remotes)
     return "".join(_line(entry) for entry in lines) + remotes
 

@@ -99,6 +99,7 @@ class Descriptor:
     network: Network | None = None
     base: Base = "full"
     source_date_epoch: bool = False
+    normalise: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -114,7 +115,8 @@ class Descriptor:
     @property
     def is_gitian_pure(self) -> bool:
         """Say whether no key of ours is used, so that Gitian would build the same."""
-        ours = self.network is not None or self.base != "full" or self.source_date_epoch
+        ours = self.network is not None or self.base != "full"
+        ours = ours or self.source_date_epoch or self.normalise
         files = any(file.urls or file.sha256 or file.hint for file in self.files)
         keys = any(repository.key or repository.key_file for repository in self.repositories)
         return not (ours or files or keys)

@@ -50,11 +50,15 @@ class CacheState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Everything a build reads, in the descriptor's order."""
+    """Everything a build reads, in the descriptor's order.
+
+    ``tools`` are programs of ours that the descriptor asks for (``normalise: true``).
+    """
 
     files: tuple[ResolvedFile, ...] = ()
     remotes: tuple[ResolvedRemote, ...] = ()
     caches: tuple[CacheState, ...] = ()
+    tools: tuple[ResolvedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

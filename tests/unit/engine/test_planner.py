@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gbuild.engine.normalise import normalisers
 from gbuild.engine.plan_text import describe, lines
 from gbuild.engine.planner import plan_build
 from gbuild.errors import UsageFailure
 from gbuild.model.descriptor import Alternative, Descriptor, InputFile, Remote
 from gbuild.model.options import BuildOptions
-from gbuild.model.plan import CacheState, Inputs, ResolvedFile, ResolvedRemote
+from gbuild.model.plan import CacheState, Inputs, PutFiles, ResolvedFile, ResolvedRemote
 
 if TYPE_CHECKING:
     from .conftest import Described, Locked
@@ -112,6 +113,24 @@ def test_other_inputs_change_the_digest(full: Descriptor, locked: Locked) -> Non
         assert plan_build(full, _OPTIONS, other, lock).digest != before
     newer = locked(*_LABELS, packages=("gcc", "git", "make"))
     assert plan_build(full, _OPTIONS, _INPUTS, newer).digest != before
+
+
+def test_normalisers_are_put_beside_the_build_and_are_part_of_the_digest(
+    described: Described, locked: Locked
+) -> None:
+    plain = plan_build(described(), _OPTIONS, Inputs(), locked("bookworm-amd64"))
+    tools = normalisers()
+    asked = plan_build(
+        described(normalise=True), _OPTIONS, Inputs(tools=tools), locked("bookworm-amd64")
+    )
+    [put] = [step for step in asked.jobs[0].steps if isinstance(step, PutFiles)]
+    assert (put.files, put.dest) == (tools, f"{asked.jobs[0].home}/.canon")
+    assert not any(isinstance(step, PutFiles) for step in plain.jobs[0].steps)
+    other = (replace(tools[0], sha256="0" * 64), *tools[1:])
+    changed = plan_build(
+        described(normalise=True), _OPTIONS, Inputs(tools=other), locked("bookworm-amd64")
+    )
+    assert len({plain.digest, asked.digest, changed.digest}) == 3
 
 
 def test_how_many_run_side_by_side_changes_nothing(full: Descriptor, locked: Locked) -> None:

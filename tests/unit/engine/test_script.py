@@ -49,6 +49,16 @@ def test_our_keys_add_two_exports_and_nothing_else(described: Described) -> None
     assert [line for line in ours if line in plain] == plain
 
 
+def test_normalisers_come_first_in_the_path_and_know_the_time(described: Described) -> None:
+    plain = _script(described()).splitlines()
+    ours = _script(described(normalise=True)).splitlines()
+    assert [line for line in ours if line not in plain] == [
+        'chmod 0755 "$HOME/.canon"/canon-*',
+        'PATH="$HOME/.canon:$PATH"',
+        "export REFERENCE_DATETIME",
+    ]
+
+
 def test_a_minimal_base_has_only_the_locale_that_is_there(described: Described) -> None:
     script = _script(described(base="minimal"))
     assert "export LC_ALL='C.UTF-8'\n" in script

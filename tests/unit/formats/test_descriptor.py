@@ -114,6 +114,7 @@ def test_a_network_key_implies_source_date_epoch(network: str, epoch: str, expec
         "network: full",
         "base: minimal",
         "source_date_epoch: true",
+        "normalise: true",
         "files: [{name: a, hint: ask}]",
         "files: [{name: a, sha256: " + "a" * 64 + "}]",
         "repositories: [{distribution: x, source: 'http://h/x', key: " + "A" * 40 + "}]",

@@ -122,6 +122,16 @@ def test_an_in_manifest_without_remotes_ends_with_a_newline() -> None:
     assert write_in_manifest("hello", A, Inputs()) == f"{A}  hello-desc.yml\n"
 
 
+def test_normalisers_are_inputs_under_names_that_no_file_can_have() -> None:
+    tool = ResolvedFile(name="canon-tar", sha256=C, path=Path("t"))
+    file = ResolvedFile(name="canon-tar", sha256=B, path=Path("f"))
+    inputs = Inputs(files=(file,), tools=(tool,), remotes=(remote("digit", "2" * 40),))
+    text = write_in_manifest("hello", A, inputs)
+    tail = f"{B}  canon-tar\n{C}  normalise/canon-tar\ngit:{'2' * 40} digit"
+    assert text == f"{A}  hello-desc.yml\n{tail}"
+    assert Entry("normalise/canon-tar", C) in read_in_manifest(text)
+
+
 @pytest.mark.parametrize("text", ["git:xyz dir", f"git:{'1' * 40} a b", f"git:{'1' * 40}", "x"])
 def test_other_inputs_are_refused(text: str) -> None:
     with pytest.raises(MalformedManifest):
