@@ -11,8 +11,9 @@ from pathlib import Path
 
 from gbuild.engine.build import build
 from gbuild.engine.prepare import Parts
+from gbuild.engine.workspace import Workspace
 from gbuild.errors import BuildFailed, TimedOut, Unavailable, UsageFailure
-from gbuild.formats.descriptor import parse_descriptor
+from gbuild.formats.descriptor import BOUNDS, parse_descriptor
 from gbuild.formats.manifest import read_in_manifest, read_manifest
 from gbuild.formats.report import read_report
 from gbuild.host.files import read_small, sha256_of, write_atomically
@@ -79,6 +80,7 @@ def rebuild(
         UsageFailure: a descriptor is not at hand, or is not what was built.
         Unavailable: packages or input files can be had nowhere.
         Untrusted: packages that no archive vouches for, and nobody accepted them.
+        Busy: another gbuild works in the workspace.
     """
     a, b = (_signed(data, request) for data in documents)
     sides: dict[Side, _Signed] = {"A": a, "B": b}
@@ -87,10 +89,12 @@ def rebuild(
     wanted: list[tuple[Side, Side]] = [("A", "A"), ("B", "B")]
     if packages_differ and inputs_differ:
         wanted.append(("B", "A"))
+    with Workspace(request.workspace).locked(wait=request.options.wait):
+        builds = tuple(_Attempt(pair, sides, request, parts).run() for pair in wanted)
     return Rebuilt(
         a=found.a,
         b=found.b,
-        builds=tuple(_Attempt(pair, sides, request, parts).run() for pair in wanted),
+        builds=builds,
         packages_differ=packages_differ,
         inputs_differ=inputs_differ,
     )
@@ -121,7 +125,8 @@ def _candidates(request: Request) -> Iterator[Path]:
     found = (
         p for pattern in ("*.yml", "descriptors/*.yml") for p in request.workspace.glob(pattern)
     )
-    yield from sorted(path for path in found if path.is_file())[:_MOST]
+    small = (p for p in found if p.is_file() and p.stat().st_size <= BOUNDS.size)
+    yield from sorted(small)[:_MOST]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from gbuild.cli import _building as building
 from gbuild.cli._boundary import Session, backend_options
 from gbuild.cli._moments import moment_option
 from gbuild.errors import UsageFailure
+from gbuild.model.event import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ _OPTIONS = (
     building.num_make,
     building.memory,
     building.allow_sudo,
+    building.wait,
     building.timeout,
     building.scratch,
     backend_options,
@@ -83,7 +85,10 @@ def rebuilt(
     Raises:
         UsageFailure: A and B are no documents that say what they were built from.
     """
-    if not rebuild or found.same:
+    if not rebuild:
+        return None
+    if found.same:
+        session.sink(Event("info", "all artefacts are the same: nothing is rebuilt"))
         return None
     if not found.explained:
         raise UsageFailure("--rebuild needs two reports, or two signers of a release (--release)")

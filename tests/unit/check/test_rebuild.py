@@ -197,6 +197,7 @@ def test_a_script_that_fails_is_a_result(world: World, monkeypatch: pytest.Monke
 
 def test_what_is_missing_is_named(world: World) -> None:
     a, b = world.document("1", "n"), world.document("2", "n")
+    (world.root / "a.yml").write_bytes(b"#" * (2 << 20))  # no descriptor is as large
     (world.root / "inputs/note.txt").write_text("another")
     with pytest.raises(Unavailable) as caught:
         world.run(a, b)
