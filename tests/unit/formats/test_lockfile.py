@@ -19,7 +19,7 @@ from gbuild.formats.lockfile import (
     read_lock,
     write_lock,
 )
-from gbuild.model.lock import Archive, Environment, Lock, Package
+from gbuild.model.lock import UNVOUCHED, Archive, Asserted, Environment, Lock, Package
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "hello.lock"
 SCHEMAS = Path(__file__).parents[3] / "docs" / "reference" / "schemas"
@@ -68,6 +68,9 @@ ENVIRONMENT = Environment(
     boot=(package("linux-image-amd64"),),
 )
 LOCK = Lock(environments=(ENVIRONMENT,), images={"bookworm-amd64": {"2": "c" * 64, "1": "b" * 64}})
+
+
+ASSERTED = {"sha256": "f" * 64, "date": 1}
 
 
 def problems(data: bytes) -> str:
@@ -173,6 +176,19 @@ def _set(key: str, value: object) -> Callable[[Any], None]:
             "archives[0].signed_by: nobody signed it",
         ),
         (lambda d: d["environments"][0].update(archives=[]), "archives: no archive"),
+        (
+            lambda d: d["environments"][0].update(archives=[], asserted=ASSERTED),
+            "its archive 'debian' is not in archives",
+        ),
+        (
+            lambda d: (
+                _set("archive", "unvouched")(d),
+                d["environments"][0].update(asserted=ASSERTED),
+            ),
+            "its archive 'unvouched' is not in archives",
+        ),
+        (lambda d: d["environments"][0].update(asserted={}), "the key 'date' is missing"),
+        (lambda d: d["environments"][0].update(asserted=None), "asserted: not an object"),
         (lambda d: d["environments"][0].update(family="rpm"), "unknown value 'rpm'"),
         (lambda d: d["environments"][0].update(suite="../x"), "suite: not a valid suite name"),
         (lambda d: d["environments"][0].update(request=["-y"]), "not a valid package name"),
@@ -190,6 +206,21 @@ def _set(key: str, value: object) -> Callable[[Any], None]:
 )
 def test_a_changed_lock_is_refused(change: Callable[[Any], None], reason: str) -> None:
     assert reason in problems(changed(change))
+
+
+def test_a_lock_from_an_assertion_names_all_its_archives_or_none() -> None:
+    proved = replace(ENVIRONMENT, boot=(), asserted=Asserted(sha256="f" * 64, date=5))
+    packages = tuple(replace(p, archive=UNVOUCHED) for p in proved.packages[::3])
+    unproved = replace(proved, suite="trixie", archives=(), packages=packages)
+    lock = Lock(environments=(proved, unproved))
+    data = write_lock(lock)
+    found = read_lock(data, path="x")
+    assert found.environments == (canonical(proved), canonical(unproved))
+    assert [e.vouched for e in found.environments] == [True, False]
+    assert [e.date for e in found.environments] == [1_700_000_001, 5]
+    jsonschema.validate(json.loads(data), json.loads((SCHEMAS / "lock.schema.json").read_bytes()))
+    plain = environment_digest(replace(proved, asserted=None))
+    assert plain != environment_digest(proved)
 
 
 def test_all_problems_come_together_with_their_lines() -> None:
