@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import string
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gbuild.errors import DescriptorInvalid, GbuildError
 from gbuild.formats import located_yaml
+from gbuild.formats.artifacts import artifacts, listed
 from gbuild.formats.descriptor import KEYS, parse_descriptor
 from gbuild.formats.lockfile import canonical, lock_digest, read_lock, write_lock
 from gbuild.formats.manifest import (
@@ -160,6 +163,28 @@ def test_any_text_is_a_manifest_or_malformed(text: str) -> None:
             read(text)
         except MalformedManifest as error:
             well_said(error)
+
+
+LINES = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["0" * 64, "a" * 64, "A" * 64, "f" * 63]),
+    st.sampled_from(["  ", "  ", "  ", " ", "   "]),
+    st.text("aAb./\\ \u0430\ufb01~\u200b", max_size=6),
+)
+LISTS = st.lists(LINES, max_size=4).map("\n".join)
+
+
+@given(LISTS, st.sampled_from(["", "\n", "\n\n"]))
+def test_a_list_taken_apart_as_a_whole_is_that_of_its_lines(lines: str, end: str) -> None:
+    """The quick way and the slow one read the same, or refuse the same."""
+    text = lines + end
+    try:
+        expected = artifacts(read_manifest(text))
+    except MalformedManifest as error:
+        with pytest.raises(MalformedManifest, match=re.escape(error.brief)):
+            listed(text)
+    else:
+        assert listed(text) == expected
 
 
 NAME = st.text("ab0+.-", max_size=4).map("a{}1".format)

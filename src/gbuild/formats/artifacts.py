@@ -10,21 +10,43 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from gbuild.formats.manifest import MalformedManifest
+from gbuild.formats.manifest import MalformedManifest, read_manifest
 from gbuild.model.manifest import Entry
 from gbuild.model.names import shown
 
 _LETTER = r"A-Za-z0-9_+,~@=%#()\[\]{}!$&;'^ -"
-_PART = rf"[{_LETTER}][.{_LETTER}]*+"
+_PART = rf"(?!\.(?:[./\n]|\Z))[.{_LETTER}][.{_LETTER}]*+"
+"""Only its last piece is possessive: possessive groups of Python 3.11 match ``b/``."""
 _PLAIN = re.compile(_PART)
 """A component of a path that needs no closer look."""
 
-_PLAIN_PATH = re.compile(rf"{_PART}(?:/{_PART})*+")
+_PLAIN_PATH = re.compile(rf"{_PART}(?:/{_PART})*")
 """A path of such components: looked at as a whole, because trees have fifty thousand of them."""
+
+_PLAIN_LIST = re.compile(rf"(?:[0-9a-f]{{64}}  {_PART}(?:/{_PART})*\n)+")
+"""A manifest of nothing but such paths; it is taken apart without a look at each line."""
+_LARGEST = 1 << 20
+"""Characters of a manifest that is looked at as a whole: what can be taken back costs memory."""
+_PATH = 66
+"""Where a line's path begins: behind 64 digits and two spaces."""
 
 _INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 _ALIKE = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU"})
 """Scripts whose letters look like each other's (Unicode Technical Standard 39, section 4)."""
+
+
+def listed(text: str) -> dict[str, str]:
+    """Return sha256 by path of a manifest's text.
+
+    Raises:
+        MalformedManifest: as :func:`gbuild.formats.manifest.read_manifest` and :func:`artifacts`.
+    """
+    if len(text) <= _LARGEST and _PLAIN_LIST.fullmatch(text):
+        lines = text[:-1].split("\n")
+        found = {line[_PATH:]: line[: _PATH - 2] for line in lines}
+        if len({path.casefold() for path in found}) == len(lines):
+            return found
+    return artifacts(read_manifest(text))
 
 
 def artifacts(entries: Iterable[Entry]) -> dict[str, str]:

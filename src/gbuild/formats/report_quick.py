@@ -131,10 +131,10 @@ def _inner(block: str) -> Iterator[tuple[str, str]]:
 def _literal(block: str, indent: int, *, keep: bool) -> str:
     """Take the indentation off a literal block in which every line has exactly that much."""
     margin = "\n" + " " * indent
-    lines = block.count("\n")
-    if not block.startswith(margin[1:]) or block.startswith(margin[1:] + " "):
-        raise _Unsure
-    if block.count(margin) != lines - 1 or margin + " " in block or block[-2:-1] == "\n":
-        raise _Unsure
     text = block[indent:].replace(margin, "\n")
+    every = len(block) - len(text) == indent * block.count("\n")
+    if not every or not block.startswith(margin[1:]) or text[-2:-1] == "\n":
+        raise _Unsure
+    if text.startswith(" ") or "\n " in text:
+        raise _Unsure
     return text if keep else text[:-1]

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from gbuild.errors import GbuildError
 from gbuild.formats import gpgstatus, openpgp
-from gbuild.formats.artifacts import artifacts
-from gbuild.formats.manifest import MalformedManifest, read_manifest
+from gbuild.formats.artifacts import artifacts, listed
+from gbuild.formats.manifest import MalformedManifest
 from gbuild.formats.report import Unreadable, read_report
 from gbuild.formats.sums import read_sums
 from gbuild.model.manifest import Report
@@ -218,7 +218,7 @@ def _report(empty: Claim, data: bytes) -> Document:
     report = read_report(data)
     made = replace(
         empty,
-        artifacts=artifacts(read_manifest(report.out_manifest)),
+        artifacts=listed(report.out_manifest),
         stated_release=report.release,
         stated_name=report.name,
         inputs=said.inputs(report),
@@ -229,9 +229,9 @@ def _report(empty: Claim, data: bytes) -> Document:
 
 
 def _sums(empty: Claim, data: bytes) -> Document:
-    listed = artifacts(read_sums(data))
-    made = replace(empty, artifacts=listed)
-    return Document(claim=made, wrong_name=wrong_release(empty.release, listed))
+    found = artifacts(read_sums(data))
+    made = replace(empty, artifacts=found)
+    return Document(claim=made, wrong_name=wrong_release(empty.release, found))
 
 
 def _wrong_name(report: Report, release: str, name: str) -> str | None:

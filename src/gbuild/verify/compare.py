@@ -40,21 +40,27 @@ def _environment(environment: str, texts: Sequence[tuple[str, str]]) -> Iterator
         return
     lines = [(signer, frozenset(text.split("\n"))) for signer, text in texts]
     common = frozenset.intersection(*(each for _, each in lines))
-    said = [(signer, _packages(each - common)) for signer, each in lines]
+    known = {line: _package(line) for line in frozenset().union(*(e for _, e in lines)) - common}
+    said = [(signer, _packages(each - common, known)) for signer, each in lines]
     for what in _differing(said):
         yield f"{environment}: {what}", what, said
 
 
-def _packages(lines: Iterable[str]) -> Mapping[str, str]:
-    """Read ``name_version_arch.deb``: package and architecture -> version and the hash's start."""
-    found = {}
-    for line in sorted(lines):
-        digest, _, file = line.partition("  ")
-        name, _, rest = file.partition("_")
-        version, _, architecture = rest.removesuffix(".deb").rpartition("_")
-        if file:
-            found[f"{name} {architecture}".rstrip()] = f"{version} sha256:{digest[:12]}".lstrip()
-    return found
+def _package(line: str) -> tuple[str, str] | None:
+    """Read ``name_version_arch.deb``: package and architecture, version and the hash's start."""
+    digest, _, file = line.partition("  ")
+    name, _, rest = file.partition("_")
+    version, _, architecture = rest.removesuffix(".deb").rpartition("_")
+    if not file:
+        return None
+    return f"{name} {architecture}".rstrip(), f"{version} sha256:{digest[:12]}".lstrip()
+
+
+def _packages(
+    lines: Iterable[str], known: Mapping[str, tuple[str, str] | None]
+) -> Mapping[str, str]:
+    """Return versions by package; of two lines for one package the last counts."""
+    return dict(pair for line in sorted(lines) if (pair := known[line]))
 
 
 def _compare(said: Said) -> Comparison:

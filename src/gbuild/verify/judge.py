@@ -104,8 +104,9 @@ class _Hearing:
     def votes(self, claims: Iterable[Claim]) -> Votes:
         votes: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         for claim in claims:
+            person = self.person(claim)
             for path, digest in (claim.artifacts or {}).items():
-                votes[path][digest].add(self.person(claim))
+                votes[path][digest].add(person)
         return {
             path: {digest: frozenset(persons) for digest, persons in by_digest.items()}
             for path, by_digest in votes.items()

@@ -89,3 +89,17 @@ def test_everything_else_is_refused_with_its_reason(data: bytes, reason: str) ->
     with pytest.raises(NotASignature, match=reason) as caught:
         detached_signature(data)
     assert not isinstance(caught.value, NotDetached)
+
+
+@pytest.mark.parametrize("size", [0, 1, 3, 199, 200, 201, 383, 384, 385, 1000, 30_001])
+def test_the_check_sum_is_that_of_the_standard(size: int) -> None:
+    """Bit by bit, as RFC 9580 has it in its section 6.1.1."""
+    data = bytes(place * 97 + place // 251 & 0xFF for place in range(size))
+    crc = 0xB704CE
+    for octet in data:
+        crc ^= octet << 16
+        for _ in range(8):
+            crc <<= 1
+            if crc & 0x1000000:
+                crc ^= 0x1864CFB
+    assert crc24(data) == crc.to_bytes(3, "big")
