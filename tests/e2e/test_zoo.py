@@ -65,7 +65,7 @@ def _script(path: Path) -> str:
 def _together(kind: str, folder: Path) -> Path:
     """Write one descriptor of all of a kind: each in a folder of its own."""
     head = (ZOO / "timestamp" / f"{kind}.yml").read_text().partition("\nscript: |\n")[0]
-    lines = [head.replace("zoo-timestamp", "zoo"), "script: |"]
+    lines = [head.replace("zoo-timestamp", "zoo"), "normalise: true", "script: |"]
     for cause in EXPECTED:
         lines += [
             f'  mkdir "$OUTDIR/{cause}" {cause}',
