@@ -1,4 +1,4 @@
-"""A store with a small image, for every test of this folder."""
+"""A store with a small image for every file: what one leaves in it is not the next one's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gbuild.target.contract import small_image
 collect_ignore = ["toy"]  # a package of its own: test_toy installs it and runs its test
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store() -> Iterator[Store]:
     """A store that the mapped users can reach (pytest's own folders are 0700)."""
     folder = Path(tempfile.mkdtemp(prefix="gbuild-contract-", dir="/var/tmp"))
@@ -31,6 +31,6 @@ def store() -> Iterator[Store]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def image(store: Store) -> Image:
     return small_image(store)

@@ -33,7 +33,7 @@ def test_an_ordinary_user_sees_the_contract_kept(open_folder: Path) -> None:
     with person.made(open_folder) as someone, neighbour.made() as outside:
         words = (*_PYTEST, "--durations=15")
         names = ("GBUILD_TEST_KILLS", "GBUILD_TEST_STRICT")
-        env = {"GBUILD_TEST_KILLS": "2", "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {"GBUILD_TEST_KILLS": "4", "PYTHONDONTWRITEBYTECODE": "1"}
         env |= {name: os.environ[name] for name in names if name in os.environ}
         env[neighbour.VARIABLE] = outside.to_json()
         done = someone.run(*words, _HERE / "oci_contract.py", env=env)
@@ -48,7 +48,7 @@ def test_docker_keeps_the_contract() -> None:
     words = (*_OF_ITS_OWN, *_PYTEST, "--durations=5", _HERE / "docker_contract.py")
     done = subprocess.run(
         [*words, "-k", _ENGINES_OWN],
-        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "GBUILD_TEST_KILLS": "2"},
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "GBUILD_TEST_KILLS": "4"},
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -52,6 +52,7 @@ class Contract:
             say so in their facts, and warn, instead of checking that it holds.
         patience: factor on every time that a test allows.
         files: how many files the largest tree has.
+        kills: how many drivers are killed, if nobody says another number.
     """
 
     kind: ClassVar[Any]  # a type[Backend]; Any lets a subclass name its own without more words
@@ -59,6 +60,7 @@ class Contract:
     cannot: ClassVar[Mapping[str, str]] = {}
     patience: ClassVar[float] = 1.0
     files: ClassVar[int] = 50_000
+    kills: ClassVar[int] = 5
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -11,6 +11,7 @@ import subprocess  # noqa: TID251 - a driver that runs beside the test until it 
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gbuild.host.store import Store
@@ -35,17 +36,19 @@ class KilledContract(Contract):
     def test_nothing_is_left_of_a_killed_driver(
         self, backend: Backend, image: Image, machine: Machine, tmp_path: Path
     ) -> None:
-        count = int(os.environ.get(KILLS, "3"))
+        count = int(os.environ.get(KILLS, str(self.kills)))
         longest = 120.0 * self.patience
         moments = random.Random(count)  # noqa: S311 - moments, not secrets
-        for number in range(count):
-            name = f"killed-{secrets.token_hex(4)}"
-            after = moments.uniform(0, longest) if number else None
-            taken = self._kill(backend, image, tmp_path, name, after=after, detach=number % 2 == 1)
-            longest = taken if number == 0 else longest
-            if name in [one.name for one in backend.targets() if one.state == "running"]:
-                self._stop_detached(backend, name)
-            self._assert_gone(name, backend, f"killed after {after} of {longest:.3f} s")
+        with _drivers() as drivers:
+            for number in range(count):
+                name = f"killed-{secrets.token_hex(4)}"
+                recipe = self._recipe(backend, image, name, detach=number % 2 == 1)
+                after = moments.uniform(0, longest) if number else None
+                taken = _kill(drivers, recipe, tmp_path / "recipe", after=after)
+                longest = taken if number == 0 else longest
+                if name in [one.name for one in backend.targets() if one.state == "running"]:
+                    self._stop_detached(backend, name)
+                self._assert_gone(name, backend, f"killed after {after} of {longest:.3f} s")
         assert self.out(machine, "echo alive") == "alive\n"
 
     def leftovers(self, name: str, store: Store) -> set[str]:
@@ -59,18 +62,8 @@ class KilledContract(Contract):
         """End a target that had been detached before its driver was killed."""
         backend.attach(name).stop()
 
-    def _kill(
-        self,
-        backend: Backend,
-        image: Image,
-        folder: Path,
-        name: str,
-        *,
-        after: float | None,
-        detach: bool,
-    ) -> float:
-        """Run a driver, kill it ``after`` seconds or once it started; return the seconds it had."""
-        recipe = driver.Recipe(
+    def _recipe(self, backend: Backend, image: Image, name: str, *, detach: bool) -> driver.Recipe:
+        return driver.Recipe(
             kind=type(backend),
             store=backend.store.root,
             environment=dict(backend.environment),
@@ -78,20 +71,6 @@ class KilledContract(Contract):
             spec=self.spec(image, name=name),
             detach=detach,
         )
-        path = folder / "recipe"
-        path.write_bytes(pickle.dumps(recipe))
-        words = [sys.executable, "-c", _START, os.pathsep.join(sys.path), str(path)]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"begin\n"
-            began = time.monotonic()
-            if after is None:
-                assert process.stdout.readline() == b"started\n"
-            else:
-                time.sleep(after)
-            taken = time.monotonic() - began
-            process.send_signal(signal.SIGKILL)
-        return taken
 
     def _assert_gone(self, name: str, backend: Backend, when: str) -> None:
         """Prune until nothing is left: what was killed just now may take a moment to end."""
@@ -104,6 +83,37 @@ class KilledContract(Contract):
                 break
             time.sleep(0.05)
         assert left == set(), when
+
+
+@contextmanager
+def _drivers() -> Iterator[subprocess.Popen[bytes]]:
+    """Run the process of which every driver is a copy."""
+    words = [sys.executable, "-c", _START, os.pathsep.join(sys.path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        yield process
+
+
+def _kill(
+    drivers: subprocess.Popen[bytes], recipe: driver.Recipe, path: Path, *, after: float | None
+) -> float:
+    """Kill a driver ``after`` seconds or once its target started; return the seconds it had."""
+    assert drivers.stdin is not None
+    assert drivers.stdout is not None
+    path.write_bytes(pickle.dumps(recipe))
+    drivers.stdin.write(f"{path}\n".encode())
+    drivers.stdin.flush()
+    word, pid = drivers.stdout.readline().split()
+    assert word == b"begin"
+    began = time.monotonic()
+    if after is None:
+        assert drivers.stdout.readline() == b"started\n"
+    else:
+        time.sleep(after)
+    taken = time.monotonic() - began
+    os.kill(int(pid), signal.SIGKILL)
+    while (told := drivers.stdout.readline()) != b"ended\n":
+        assert told == b"started\n"
+    return taken
 
 
 def _processes(name: str) -> Iterator[str]:
