@@ -28,6 +28,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @moment_option("--date", help="When it was built: the archives of that time are asked first.")
 @click.option(
+    "--from",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="A folder with packages that nobody offers any more; their names do not matter.",
+)
+@click.option(
     "--descriptor",
     type=_FILE,
     metavar="FILE",
@@ -39,6 +46,7 @@ def from_assertion(
     document: Path,
     output: Path | None,
     date: int | None,
+    folder: Path | None,
     descriptor: Path | None,
 ) -> None:
     """Pin the packages that ASSERTION (or a report) was built with.
@@ -63,6 +71,7 @@ def from_assertion(
         now=int(time.time()),
         date=date,
         more=_repositories(descriptor),
+        folder=folder,
     )
     lock, proof = lock_assertion(read_small(document, limit=LARGEST), look)
     path = output or default_output(document)

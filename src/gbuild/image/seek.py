@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from gbuild.errors import Unavailable, Untrusted, WrongHash
 from gbuild.host import mirrors, web
 from gbuild.host.fetch import Wanted, fetch_all
+from gbuild.host.files import sha256_of
 from gbuild.host.snapshot_service import Copy, SnapshotService
 from gbuild.host.store import Store
 from gbuild.host.web import Settings
@@ -43,7 +45,11 @@ _ASKING = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """How to look: ``date`` (seconds since the epoch) is when the archives had the packages."""
+    """How to look.
+
+    ``date`` (seconds since the epoch) is when the archives had the packages, ``folder`` one of
+    this host that holds packages, ``more`` are archives beside the distribution's.
+    """
 
     store: Store
     environment: Mapping[str, str]
@@ -51,6 +57,7 @@ class Look:
     now: int
     date: int | None = None
     more: Sequence[Origin] = ()
+    folder: Path | None = None
 
     @property
     def settings(self) -> Settings:
@@ -149,6 +156,12 @@ class Search:
     look: Look
     missing: dict[str, list[Deb]] = field(default_factory=dict)
     reasons: list[str] = field(default_factory=list)
+    files: dict[str, Path] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Hash what lies in the person's folder: the names there mean nothing."""
+        found = self.look.folder.rglob("*.deb") if self.look.folder else ()
+        self.files.update((sha256_of(path), path) for path in sorted(found) if path.is_file())
 
     def bring(self, wanted: DebSet, known: Sequence[Known]) -> None:
         """Bring every package of a set into the store, or note those that cannot be had."""
@@ -181,6 +194,8 @@ class Search:
             self.reasons += [error.brief, *error.details]
 
     def _guesses(self, deb: Deb, known: Sequence[Known]) -> Iterator[str]:
+        if deb.sha256 in self.files:
+            yield self.files[deb.sha256].absolute().as_uri()
         for one in known:
             if deb in one.vouched:
                 state, package = one.vouched[deb]
@@ -242,6 +257,6 @@ class Search:
         raise Unavailable(
             f"{len(lines)} packages of the assertion can be had nowhere",
             details=(*lines, *self.reasons[:40]),
-            hint="bring them into the store from anywhere (their sha256 decides), or name the time "
-            "of that build with --date",
+            hint="name the time of that build with --date, or give a folder that has them with "
+            "--from DIR: their sha256 decides, whatever they are called there",
         )

@@ -187,6 +187,16 @@ def test_everything_that_is_nowhere_is_named_in_one_pass(world: World, service: 
     assert caught.value.exit_code == 4
 
 
+def test_a_persons_folder_is_looked_into_by_hash(world: World) -> None:
+    _, report = built(world)
+    own = world.folder / "own/deep"
+    own.mkdir(parents=True)
+    drop(world.mirror, "libtiny").rename(own / "whatever.deb")
+    (own / "libtiny_1.0_amd64.deb").write_bytes(b"something else")
+    lock, _ = relock(world, report, folder=world.folder / "own")
+    assert not lock.environments[0].vouched
+
+
 def test_another_version_shows_where_the_old_one_may_lie(world: World) -> None:
     _, report = built(world)
     [old] = world.mirror.root.glob("pool/main/*/libtiny/*.deb")
