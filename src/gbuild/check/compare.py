@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from gbuild.check.diagnose.apart import diagnose_apart
@@ -14,7 +14,7 @@ from gbuild.formats.manifest import read_in_manifest, read_manifest
 from gbuild.formats.report import read_report
 from gbuild.host.files import read_small, sha256_of
 from gbuild.host.foreign import Refused
-from gbuild.model.comparison import Changed, Compared, Differing, Presence
+from gbuild.model.comparison import Changed, Compared, Differing, Looked, Presence
 from gbuild.model.deb_version import newer
 from gbuild.model.manifest import LARGEST, Report
 from gbuild.verify.read import read_release
@@ -23,8 +23,14 @@ _REPORT = re.compile(r"-(?:res|build)\.(?:yml|assert)\Z")
 _DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>[^_]+)_(?P<arch>[^_]+)\.deb\Z")
 
 
-def compare(a: Path, b: Path) -> Differing:
+Look = Callable[[str, Path, Path], Looked]
+"""What is asked about two files that differ, by the name of the artefact."""
+
+
+def compare(a: Path, b: Path, *, look: Look | None = None) -> Differing:
     """Compare two folders, two files, or two reports (``*-res.yml``, ``*-build.assert``).
+
+    ``look`` is asked about every pair of files that differ.
 
     Raises:
         UsageFailure: they are not of one kind, or cannot be read.
@@ -39,9 +45,9 @@ def compare(a: Path, b: Path) -> Differing:
         reports = (read_report(read_small(path, limit=LARGEST)) for path in (a, b))
         return compare_reports(str(a), next(reports), str(b), next(reports))
     artifacts = (
-        _of_folders(a, b)
+        _of_folders(a, b, look)
         if kinds[0] == "folder"
-        else (_of_files(b.name, a.resolve(), b.resolve()),)
+        else (_of_files(b.name, a.resolve(), b.resolve(), look),)
     )
     return Differing(a=str(a), b=str(b), artifacts=tuple(artifacts))
 
@@ -54,7 +60,7 @@ def _kind(path: Path) -> str:
     return "report" if _REPORT.search(path.name) else "file"
 
 
-def _of_folders(a: Path, b: Path) -> Iterator[Compared]:
+def _of_folders(a: Path, b: Path, look: Look | None) -> Iterator[Compared]:
     one, two = (dict(_listed(root)) for root in (a, b))
     for path in sorted(one.keys() | two.keys(), key=os.fsencode):
         if path not in two:
@@ -62,7 +68,7 @@ def _of_folders(a: Path, b: Path) -> Iterator[Compared]:
         elif path not in one:
             yield Compared(path=path, presence=Presence.ONLY_B, b=_digest(two[path]))
         else:
-            yield _of_files(path, one[path], two[path])
+            yield _of_files(path, one[path], two[path], look)
 
 
 def _listed(root: Path) -> Iterator[tuple[str, Path]]:
@@ -83,7 +89,7 @@ def _digest(path: Path) -> str:
     return f"link to {path.readlink()}" if path.is_symlink() else sha256_of(path)
 
 
-def _of_files(name: str, a: Path, b: Path) -> Compared:
+def _of_files(name: str, a: Path, b: Path, look: Look | None) -> Compared:
     one, two = _digest(a), _digest(b)
     if one == two:
         return Compared(path=name, presence=Presence.SAME, a=one, b=two)
@@ -97,6 +103,7 @@ def _of_files(name: str, a: Path, b: Path) -> Compared:
         b=two,
         traces=found.traces,
         unknown=found.unknown,
+        looked=look(name, a, b) if look else None,
     )
 
 

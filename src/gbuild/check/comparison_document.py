@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from gbuild.check.compare import because
-from gbuild.model.comparison import Compared, Differing
+from gbuild.model.comparison import Compared, Differing, Looked
 
 
 def document(differing: Differing) -> Mapping[str, object]:
@@ -18,6 +18,7 @@ def document(differing: Differing) -> Mapping[str, object]:
         "b": differing.b,
         "same": differing.same,
         "totals": dict(sorted(counted.items())),
+        "note": differing.note or None,
         "because": list(because(differing)),
         "changed": [asdict(change) for change in differing.changed],
         "artifacts": [_artifact(artifact) for artifact in differing.artifacts],
@@ -32,4 +33,12 @@ def _artifact(artifact: Compared) -> Mapping[str, object]:
         "b": artifact.b or None,
         "traces": [asdict(trace) for trace in artifact.traces],
         "unknown": artifact.unknown,
+        "diffoscope": _looked(artifact.looked),
     }
+
+
+def _looked(looked: Looked | None) -> Mapping[str, object] | None:
+    """Name the file with the report; the report itself is diffoscope's, not of this format."""
+    if looked is None:
+        return None
+    return {"report": looked.kept or None, "note": looked.note or None}

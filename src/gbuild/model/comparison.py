@@ -19,12 +19,38 @@ class Presence(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """One node of a diffoscope report: two sources, what differs between them, what is inside.
+
+    Every text is a tool's and nobody's to trust. ``diff`` is a unified diff without file names.
+    """
+
+    a: str
+    b: str
+    diff: str = ""
+    comments: tuple[str, ...] = ()
+    inside: tuple[Detail, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What diffoscope said of one artefact: ``kept`` is the file with its report.
+
+    ``note`` says in one line why there is no report, or that it is not whole.
+    """
+
+    detail: Detail | None = None
+    kept: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
     """One artefact of both sides.
 
     ``a`` and ``b`` are sha256 in hex, empty where it is absent. ``traces`` are causes seen in the
     bytes, ``unknown`` says that some of what differs has none; both stay empty when the bytes
-    were not at hand.
+    were not at hand. ``looked`` is what diffoscope said, if it was asked.
     """
 
     path: str
@@ -33,6 +59,7 @@ class Compared:
     b: str = ""
     traces: tuple[Trace, ...] = ()
     unknown: bool = False
+    looked: Looked | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +83,7 @@ class Differing:
     """A whole comparison; ``a`` and ``b`` are what the person calls the sides.
 
     ``explained`` says whether inputs and packages were compared, ``packages_known`` whether both
-    sides name packages at all.
+    sides name packages at all. ``note`` says in one line why diffoscope was not asked.
     """
 
     a: str
@@ -65,6 +92,7 @@ class Differing:
     changed: tuple[Changed, ...] = ()
     explained: bool = False
     packages_known: bool = False
+    note: str = ""
 
     @property
     def same(self) -> bool:

@@ -43,6 +43,13 @@ def markdown(text: str) -> str:
     return _MARKDOWN_SPECIAL.sub(r"\\\1", escape(line(text), quote=False))
 
 
+def fenced(text: str, kind: str = "") -> str:
+    """Return ``text`` as a fenced block of Markdown that nothing in it can end."""
+    longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{kind}\n{terminal(text)}\n{fence}"
+
+
 def _visible(character: str) -> str:
     if character in "\n\t" or unicodedata.category(character) not in _DANGEROUS_CATEGORIES:
         return character
