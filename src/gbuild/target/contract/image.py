@@ -7,6 +7,7 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterator
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -50,6 +51,17 @@ SET_UID = "usr/bin/contract-root"
 
 def small_image(store: Store) -> Image:
     """Put the tar into the store and return it as an image."""
+    digest = store.add(_packed())
+    place = store.root / "images" / digest
+    place.mkdir(exist_ok=True)
+    record = {"label": "none-amd64", "sha256": digest, "recipe": 0, "date": 1_700_000_000}
+    write_atomically(place / "image.json", json.dumps(record).encode())
+    path = store.blob(digest)
+    return Image(key=digest, sha256=digest, recipe=0, environment=_environment(), tar=path)
+
+
+@cache
+def _packed() -> bytes:
     buffer = BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", dereference=True) as tar:
         for name in _FOLDERS:
@@ -64,13 +76,7 @@ def small_image(store: Store) -> Image:
         for file in needed:
             tar.add(file, _inside(file), filter=_of_root)
         _add(tar, SET_UID, tarfile.REGTYPE, mode=0o4755, data=_find("bash").read_bytes())
-    digest = store.add(buffer.getvalue())
-    place = store.root / "images" / digest
-    place.mkdir(exist_ok=True)
-    record = {"label": "none-amd64", "sha256": digest, "recipe": 0, "date": 1_700_000_000}
-    write_atomically(place / "image.json", json.dumps(record).encode())
-    path = store.blob(digest)
-    return Image(key=digest, sha256=digest, recipe=0, environment=_environment(), tar=path)
+    return buffer.getvalue()
 
 
 def _environment() -> Environment:
@@ -89,12 +95,10 @@ def _environment() -> Environment:
 
 def _needed() -> Iterator[Path]:
     """Yield the programs and the libraries they are linked with."""
-    for tool in (*map(_find, _TOOLS), *map(Path, _SERVER)):
-        if not tool.exists():
-            continue
-        yield tool
-        listed = run(["ldd", tool], check=False).stdout.decode()
-        yield from map(Path, re.findall(r"(/\S+) \(0x", listed))
+    tools = [tool for tool in (*map(_find, _TOOLS), *map(Path, _SERVER)) if tool.exists()]
+    yield from tools
+    listed = run(["ldd", *tools], check=False).stdout.decode()
+    yield from map(Path, re.findall(r"(/\S+) \(0x", listed))
 
 
 def _find(name: str) -> Path:
