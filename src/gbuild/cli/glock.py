@@ -62,7 +62,7 @@ def glock() -> None:
 @click.option(
     "--boot",
     is_flag=True,
-    help="Also pin what virtual machines boot from: a kernel, a static busybox.",
+    help="Also pin what virtual machines boot from: kernel, static busybox, boot loader.",
 )
 @click.option(
     "--image/--no-image",

@@ -29,18 +29,23 @@ LATE = ("virtio_rng",)
 _KERNEL = re.compile(r"(?:\./)?boot/vmlinuz-(.+)")
 _MODULE = re.compile(r"(?:\./)?(?:usr/)?lib/modules/[^/]+/kernel/.+/([^/]+)\.ko(\.xz|\.zst)?")
 _BUSYBOX = re.compile(r"(?:\./)?(?:usr/)?bin/busybox")
+_LOADER = re.compile(r"(?:\./)?usr/lib/systemd/boot/efi/systemd-bootx64\.efi")
 _NEEDS = re.compile(rb"\0(?:depends=|softdep=pre: *)([^\0]*)")
 _LARGEST = 1 << 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the boot packages hold: the kernel's image and release, modules by name, busybox."""
+    """What the boot packages hold: the kernel's image and release, modules by name, busybox.
+
+    ``loader`` is a boot loader for EFI, empty when they hold none.
+    """
 
     kernel: bytes
     release: str
     modules: Mapping[str, bytes]
     busybox: bytes
+    loader: bytes = b""
 
 
 def boot_key(packages: Sequence[Package], script: str) -> str:
@@ -50,12 +55,12 @@ def boot_key(packages: Sequence[Package], script: str) -> str:
 
 
 def read_parts(debs: Iterable[Path]) -> Parts:
-    """Read kernel, modules and busybox from package files.
+    """Read kernel, modules, busybox and loader from package files.
 
     Raises:
-        BackendFailure: a package is damaged, or one of the three is missing.
+        BackendFailure: a package is damaged, or kernel or busybox are missing.
     """
-    kernel, release, busybox = b"", "", b""
+    kernel, release, busybox, loader = b"", "", b"", b""
     modules: dict[str, bytes] = {}
     for path in debs:
         try:
@@ -66,6 +71,8 @@ def read_parts(debs: Iterable[Path]) -> Parts:
                     modules[_plain(match[1])] = _opened(data, match[2])
                 elif _BUSYBOX.fullmatch(name):
                     busybox = data
+                elif _LOADER.fullmatch(name):
+                    loader = data
         except (DamagedPackage, tarfile.TarError, lzma.LZMAError, OSError) as error:
             text = f"the boot package {path.name} cannot be read"
             raise BackendFailure(text, details=(str(error),)) from error
@@ -75,16 +82,24 @@ def read_parts(debs: Iterable[Path]) -> Parts:
             f"the boot packages lack {' and '.join(missing)}",
             hint="make a new lock: glock --boot DESCRIPTOR",
         )
-    return Parts(kernel=kernel, release=release, modules=modules, busybox=busybox)
+    return Parts(kernel=kernel, release=release, modules=modules, busybox=busybox, loader=loader)
 
 
-def initrd(parts: Parts, script: str, then: str) -> bytes:
+def initrd(
+    parts: Parts,
+    script: str,
+    then: str,
+    *,
+    first: Sequence[str] = EARLY,
+    later: Sequence[str] = LATE,
+) -> bytes:
     """Return an uncompressed cpio archive (newc) whose /init is ``script``.
 
-    Modules lie in /early and /late, named so that their sorted order is the order to load them.
+    The modules ``first`` and ``later`` lie in /early and /late, with what they need, named so that
+    their sorted order is the order to load them.
     """
-    early = load_order(parts.modules, EARLY)
-    late = [name for name in load_order(parts.modules, LATE) if name not in early]
+    early = load_order(parts.modules, first)
+    late = [name for name in load_order(parts.modules, later) if name not in early]
     entries = [
         *((name, 0o040755, b"") for name in ("bin", "dev", "early", "late", "proc", "root")),
         ("sys", 0o040755, b""),
@@ -157,7 +172,7 @@ def _files(path: Path) -> Iterator[tuple[str, bytes]]:
         data = io.BytesIO(_joined(unpacked(stream, name, size)))
     with tarfile.open(fileobj=data, mode="r:") as archive:
         for member in archive:
-            patterns = (_KERNEL, _MODULE, _BUSYBOX)
+            patterns = (_KERNEL, _MODULE, _BUSYBOX, _LOADER)
             if member.isreg() and any(one.fullmatch(member.name) for one in patterns):
                 content = archive.extractfile(member)
                 yield member.name, content.read() if content else b""

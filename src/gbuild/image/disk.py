@@ -38,9 +38,18 @@ _DESCRIPTOR = 32
 
 
 def make_disk(
-    image: Image, path: Path, *, store: Store, idmap: IdMap, sink: Sink, size: int = SIZE
+    image: Image,
+    path: Path,
+    *,
+    store: Store,
+    idmap: IdMap,
+    sink: Sink,
+    size: int = SIZE,
+    offset: int = 0,
 ) -> None:
     """Write the image's tree as a file system of ``size`` bytes to the new file ``path``.
+
+    It begins ``offset`` bytes (a multiple of the block, 4096) after the file's beginning.
 
     Raises:
         MissingTool: mke2fs is not installed.
@@ -50,15 +59,16 @@ def make_disk(
     date = image.environment.date
     seed = uuid.uuid5(uuid.NAMESPACE_OID, image.sha256)
     extended = f"hash_seed={seed},lazy_itable_init=1,nodiscard,root_owner=0:0"
+    extended += f",offset={offset}" if offset else ""
     options = (*_OPTIONS, "-O", _FEATURES, "-U", str(seed), "-E", extended, "-N", str(INODES))
     with path.open("xb+") as out:
         os.fchown(out.fileno(), idmap.outside(0), idmap.gids[0][1])
-        out.truncate(size)
+        out.truncate(offset + size)
         with unpacked.tree(image, store=store, idmap=idmap, sink=sink) as tree:
             done = run_trusted(
                 idmap,
                 _INSIDE,
-                (str(out.fileno()), str(tree), str(date), str(tool), *options),
+                (str(out.fileno()), str(tree), str(date), str(size >> 10), str(tool), *options),
                 folders=(tree,),
                 pass_fds=(out.fileno(),),
             )
@@ -66,25 +76,25 @@ def make_disk(
             tail = done.stderr.decode(errors="replace").splitlines()[-20:]
             label = image.environment.label
             raise BackendFailure(f"the disk of {label} could not be made", details=tuple(tail))
-        settle_times(out, date)
+        settle_times(out, date, offset)
         out.flush()
         os.fsync(out.fileno())
         os.fchown(out.fileno(), os.geteuid(), os.getegid())
 
 
-def settle_times(disk: BinaryIO, date: int) -> None:
+def settle_times(disk: BinaryIO, date: int, offset: int = 0) -> None:
     """Give every inode the same times of access as of change of content, all others ``date``.
 
     mke2fs takes them from the host's tree, where they tell when it was unpacked. Offsets are those
     of the kernel's Documentation/filesystems/ext4: super block, group descriptors, inode table.
     """
-    for offset, count in _tables(disk):
-        disk.seek(offset)
+    for place, count in _tables(disk, offset):
+        disk.seek(place)
         table = bytearray(disk.read(count * _INODE))
         for start in range(0, len(table), _INODE):
             if table[start] or table[start + 1]:  # a mode: in use
                 _settle(table, start, date)
-        disk.seek(offset)
+        disk.seek(place)
         disk.write(table)
 
 
@@ -98,17 +108,17 @@ def _settle(table: bytearray, start: int, date: int) -> None:
     struct.pack_into("<II", table, start + 144, date, 0)  # when it was made
 
 
-def _tables(disk: BinaryIO) -> Iterator[tuple[int, int]]:
+def _tables(disk: BinaryIO, offset: int) -> Iterator[tuple[int, int]]:
     """Yield the place of each group's inode table and how many of its inodes were ever used."""
-    disk.seek(_SUPERBLOCK)
+    disk.seek(offset + _SUPERBLOCK)
     superblock = disk.read(1024)
     blocks, first = struct.unpack_from("<I", superblock, 4)[0], 0
     per_group, inodes = struct.unpack_from("<4xI4xI", superblock, 28)[0], 0
     inodes = struct.unpack_from("<I", superblock, 40)[0]
     groups = -(-(blocks - first) // per_group)
-    disk.seek(_BLOCK)
+    disk.seek(offset + _BLOCK)
     descriptors = disk.read(groups * _DESCRIPTOR)
     for number in range(groups):
         table, unused = struct.unpack_from("<8xI16xH", descriptors, number * _DESCRIPTOR)
         if used := inodes - unused:
-            yield table * _BLOCK, used
+            yield offset + table * _BLOCK, used

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gbuild.backends.virtualbox import ports
 from gbuild.host.process import run
 
 PROGRAM = Path(__file__).parent / "standin" / "VBoxManage"
@@ -20,20 +20,13 @@ PidFile none
 """
 
 
-def free_port() -> int:
-    """Return a port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass(frozen=True, slots=True)
 class Person:
     """Their VirtualBox below ``home``, and their key."""
 
     home: Path
     key: Path
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=lambda: ports.free(()))
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -60,7 +53,7 @@ class Person:
         user: str = "root",
     ) -> None:
         """Install a machine and take its snapshot; ``port`` 0 is one that nobody has now."""
-        own = free_port() if port == 0 else port or self.port
+        own = ports.free(()) if port == 0 else port or self.port
         rule = f"guestssh,tcp,127.0.0.1,{own},,{inside}"
         settings = _SSHD if server else "no such setting\n"
         self.manage("standin", "install", name, rule, f"{self.key}.pub", settings, user)
@@ -91,5 +84,5 @@ def new_person(folder: Path) -> Person:
     """Make a person with a key and no machine."""
     home, key = folder / "VirtualBox", folder / "id_rsa"
     home.mkdir()
-    run(("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", key))
+    run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key))
     return Person(home, key)

@@ -1,22 +1,26 @@
-"""A person's machine, running for one target, as the rest of gbuild sees it."""
+"""A machine, running for one target, as the rest of gbuild sees it."""
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from gbuild.backends.virtualbox import inside
-from gbuild.backends.virtualbox.manage import NOT_FOUND, Manage, Refused
-from gbuild.backends.virtualbox.way import Way
+from gbuild.backends.virtualbox.manage import LOCKED, NOT_FOUND, Manage, Refused
+from gbuild.backends.virtualbox.way import Way, last_words
 from gbuild.errors import BackendFailure, GbuildError
 from gbuild.target.backend import Machine
-from gbuild.target.registry import Entry
+from gbuild.target.registry import Entry, Registry
 
 _PATIENCE = 60.0
 _PAUSE = 0.1
+
+
+Cut = Callable[[Manage, str, Way], None]
+"""Takes the network of a machine away; the text is VirtualBox's name for it."""
 
 
 class VirtualBoxMachine(Machine):
@@ -26,21 +30,25 @@ class VirtualBoxMachine(Machine):
         entry: what the registry knows of it.
         manage: asks VirtualBox.
         way: root's way into it.
-        cleanup: is called once it is off.
+        registry: forgets it once it is off.
+        cut: takes its network away; None if it never had one.
     """
 
-    foreign = True
-
-    def __init__(self, entry: Entry, manage: Manage, way: Way, cleanup: Callable[[], None]) -> None:
+    def __init__(
+        self, entry: Entry, manage: Manage, way: Way, registry: Registry, *, cut: Cut | None
+    ) -> None:
         self.name = entry.name
         self.user = entry.user
         self.host_key = entry.host_key
         self.client_key = entry.client_key
         self.facts: Mapping[str, str] = entry.facts
+        self.foreign = not _ours(entry)
         self._entry = entry
         self._manage = manage
         self._way = way
-        self._cleanup = cleanup
+        self._registry = registry
+        self._cut = cut
+        self._heard = last_words()
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -53,12 +61,17 @@ class VirtualBoxMachine(Machine):
         """Return a stream to a new SSH server of ours in the machine."""
         if self._stopped:
             raise BackendFailure(f"the target {self.name} has ended")
-        return self._way.open(self._entry.held["server"])
+        return self._way.open(self._entry.held["server"], self._heard)
+
+    def overheard(self) -> tuple[str, ...]:
+        """Return what ssh and the servers behind it said last."""
+        return tuple(self._heard)
 
     def cut_network(self) -> None:
         """Take the network away for good, or end the target."""
         try:
-            inside.cut(self._way)
+            if self._cut is not None:
+                self._cut(self._manage, self.uuid, self._way)
         except GbuildError:
             self.stop()  # better no machine than one with a forbidden network
             raise
@@ -71,13 +84,32 @@ class VirtualBoxMachine(Machine):
         return found is not None and found.state == "running"
 
     def stop(self) -> None:
-        """Switch the machine off; what was written since its snapshot goes at the next start."""
+        """Switch the machine off; a clone goes, a person's machine is reset at the next start."""
         with self._lock:
             if self._stopped:
                 return
             self._stopped = True
-            release(self._manage, self._entry)
-            self._cleanup()
+            end(self._manage, self._entry, self._registry)
+
+
+def end(manage: Manage, entry: Entry, registry: Registry) -> None:
+    """End a target and forget it: a clone is removed with its files, its entry goes last.
+
+    Raises:
+        BackendFailure: its machine does not go off.
+    """
+    if _ours(entry):
+        unregister(manage, entry.held["machine"][0])
+        for folder in entry.held["folder"]:
+            shutil.rmtree(folder, ignore_errors=True)
+    else:
+        release(manage, entry)
+    registry.remove(entry.id)
+
+
+def _ours(entry: Entry) -> bool:
+    """Say whether a target's machine is a clone, which has a folder in the store."""
+    return "folder" in entry.held
 
 
 def release(manage: Manage, entry: Entry) -> bool:
@@ -116,3 +148,26 @@ def power_off(manage: Manage, uuid: str) -> None:
                 hint=f"VBoxManage startvm {uuid} --type emergencystop",
             )
         time.sleep(_PAUSE)
+
+
+def unregister(manage: Manage, uuid: str) -> bool:
+    """Remove one of our machines, running or not, with its disks; say whether there was one.
+
+    Raises:
+        BackendFailure: it does not go off, or stays.
+    """
+    if manage.find(uuid) is None:
+        return False
+    power_off(manage, uuid)
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            manage.ask("unregistervm", uuid, "--delete")
+        except Refused as error:
+            if error.code == NOT_FOUND:
+                return True  # somebody else was quicker
+            if error.code != LOCKED or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)  # the process that ran it lets go of it only now
+        else:
+            return True

@@ -29,6 +29,7 @@ _PASSED = (
 """How VBoxManage finds the person's machines and the service that keeps them."""
 
 NOT_FOUND = "VBOX_E_OBJECT_NOT_FOUND"
+LOCKED = "VBOX_E_INVALID_OBJECT_STATE"
 _CODE = re.compile(r"^VBoxManage: error: Details: code (\w+)", re.MULTILINE)
 _FULL = re.compile(r"VERR_DISK_FULL|no space left on device", re.IGNORECASE)
 _INFO = re.compile(r'"?(?P<key>[^"=]+)"?="?(?P<value>.*?)"?')
@@ -78,6 +79,11 @@ class Info:
     def busy(self) -> bool:
         """Whether a process has the machine: it runs, or is about to let go of it."""
         return self.state in RUNNING or bool(self.values.get("SessionName"))
+
+    @property
+    def settings_file(self) -> str:
+        """Path of its settings."""
+        return self.values.get("CfgFile", "")
 
     @property
     def memory(self) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gbuild.backends.virtualbox import inside
-from gbuild.backends.virtualbox.machine import VirtualBoxMachine, power_off, release
+from gbuild.backends.virtualbox import inside, ports
+from gbuild.backends.virtualbox.machine import VirtualBoxMachine, end, power_off
 from gbuild.backends.virtualbox.manage import Forward, Info, Manage
 from gbuild.backends.virtualbox.way import Way
 from gbuild.errors import BackendFailure, Busy, UsageFailure
@@ -130,8 +129,7 @@ class Start:
             way = self._way(found.uuid, forward.port, key)
             entry = self._entry(spec, found, guest, way, detached=detached)
             self.registry.add(entry)
-            undo.callback(self.registry.remove, entry.id)
-            undo.callback(release, self.manage, entry)
+            undo.callback(end, self.manage, entry, self.registry)
             self.manage.set_label(found.uuid, entry.id, str(self.store.root))
             self.manage.ask("snapshot", found.uuid, "restore", snapshot_name(self.options))
             _check_free(forward)
@@ -148,7 +146,7 @@ class Start:
         """Return the machine of a target that runs."""
         port, key = entry.held["door"]
         way = self._way(entry.held["machine"][0], int(port), Path(key))
-        return VirtualBoxMachine(entry, self.manage, way, lambda: self.registry.remove(entry.id))
+        return VirtualBoxMachine(entry, self.manage, way, self.registry, cut=inside.cut)
 
     def _way(self, uuid: str, port: int, key: Path) -> Way:
         self.registry.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -254,13 +252,10 @@ def _check_free(forward: Forward) -> None:
     Raises:
         Busy: somebody has it, and would be talked to in the machine's place.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((forward.host or "0.0.0.0", forward.port))  # noqa: S104 - as the rule says
-        except OSError as error:
-            raise Busy(
-                f"port {forward.port} is taken: {error.strerror}",
-                hint=f"ss -ltnp sport = :{forward.port} shows by whom; another VirtualBox machine "
-                "with the same port may run",
-            ) from error
+    why = ports.why_taken(forward.host or "0.0.0.0", forward.port)  # noqa: S104 - as the rule says
+    if why is not None:
+        raise Busy(
+            f"port {forward.port} is taken: {why}",
+            hint=f"ss -ltnp sport = :{forward.port} shows by whom; another VirtualBox machine "
+            "with the same port may run",
+        )

@@ -11,6 +11,7 @@ import socket
 import subprocess  # noqa: TID251 - streams that live beside this process
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from gbuild.errors import BackendFailure, TimedOut
 from gbuild.host.process import CLEAN_ENVIRONMENT, Completed, run, which
 
 _STATUS_OF_SSH = 255
+_TRIES = 3
 _TRY = 20.0
 _PAUSE = 0.5
 _OPTIONS = (
@@ -26,10 +28,10 @@ _OPTIONS = (
     *("-o", "BatchMode=yes"),
     *("-o", "IdentitiesOnly=yes"),
     *("-o", "IdentityAgent=none"),
-    *("-o", "StrictHostKeyChecking=accept-new"),
     *("-o", "GlobalKnownHostsFile=/dev/null"),
     *("-o", "ClearAllForwardings=yes"),
     *("-o", "LogLevel=ERROR"),
+    *("-o", "ConnectTimeout=40"),
 )
 _FINAL = (
     ("bad permissions", "ssh refuses the key {key}"),  # it then says "permission denied", too
@@ -42,13 +44,20 @@ _FINAL = (
 )
 """What ssh says when another try would change nothing, in lower case."""
 
+_NOT_YET = ("kex_exchange_identification", "banner exchange", "connect to host")
+"""What ssh says when nobody has heard of the command yet, in lower case."""
+
+_HEARD = 8
+_LINE = 400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
     """How root of a machine is reached.
 
     ``port`` is this host's, ``key`` the private key's file, ``known`` the file that remembers
-    host keys from the first contact on, by ``alias``. Boxes let in another user first.
+    host keys by ``alias``: from the first contact on, or when it is ``pinned`` from before. Boxes
+    let in another user first.
     """
 
     port: int
@@ -56,22 +65,31 @@ class Way:
     known: Path
     alias: str
     user: str = "root"
+    pinned: bool = False
 
     def run(
         self, command: Sequence[str], *, stdin: bytes = b"", timeout: float = 120.0
     ) -> Completed:
         """Run a command as root and return what it said; its status may be anything.
 
+        A connection that fails before the command was sent is made again.
+
         Raises:
             BackendFailure: ssh itself failed.
             TimedOut: it took longer than ``timeout`` seconds.
         """
-        done = run((*self._words(), shlex.join(command)), stdin=stdin, timeout=timeout, check=False)
-        if done.returncode == _STATUS_OF_SSH:
-            raise self._refusal(done) or BackendFailure(
-                "the machine does not answer any more", details=_lines(done)
-            )
-        return done
+        tries = _TRIES
+        while True:
+            words = (*self._words(), shlex.join(command))
+            done = run(words, stdin=stdin, timeout=timeout, check=False)
+            if done.returncode != _STATUS_OF_SSH:
+                return done
+            said = done.stderr.decode(errors="replace").lower()
+            tries -= 1
+            if not tries or not any(mark in said for mark in _NOT_YET):
+                raise self._refusal(done) or BackendFailure(
+                    "the machine does not answer any more", details=_lines(done)
+                )
 
     def wait(self, alive: Callable[[], bool], *, timeout: float) -> None:
         """Return once root is let in.
@@ -94,8 +112,11 @@ class Way:
                 )
             time.sleep(_PAUSE)
 
-    def open(self, command: Sequence[str]) -> socket.socket:
-        """Return a stream to the standard input and output of a command that root runs."""
+    def open(self, command: Sequence[str], heard: deque[str]) -> socket.socket:
+        """Return a stream to the standard input and output of a command that root runs.
+
+        What it and ssh complain of is added to ``heard``.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             process = subprocess.Popen(
@@ -104,10 +125,11 @@ class Way:
                 cwd="/",
                 stdin=theirs.fileno(),
                 stdout=theirs.fileno(),
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
             )
-        # It ends when either end is closed; somebody must wait for it.
-        threading.Thread(target=process.wait, name=f"ssh-{self.alias}", daemon=True).start()
+        # It ends when either end is closed; somebody must hear its last words and wait for it.
+        name = f"ssh-{self.alias}"
+        threading.Thread(target=_attend, args=(process, heard), name=name, daemon=True).start()
         return ours
 
     def _try(self, seconds: float) -> tuple[str, ...] | None:
@@ -126,6 +148,7 @@ class Way:
         return (
             str(which("ssh", package="openssh-client")),
             *_OPTIONS,
+            *("-o", f"StrictHostKeyChecking={'yes' if self.pinned else 'accept-new'}"),
             *("-o", f"UserKnownHostsFile={self.known}"),
             *("-o", f"HostKeyAlias={self.alias}"),
             *("-i", str(self.key), "-p", str(self.port)),
@@ -153,6 +176,20 @@ class Way:
             how = "to /root/.ssh/authorized_keys, then take the snapshot again"
             return f"in the machine, add {self.key}.pub {how}"
         return f"ssh-keygen -t ed25519 -N '' -f {self.key}, and --backend-option key=FILE"
+
+
+def last_words() -> deque[str]:
+    """Return what :meth:`Way.open` may add to: the last lines are kept."""
+    return deque(maxlen=_HEARD)
+
+
+def _attend(process: subprocess.Popen[bytes], heard: deque[str]) -> None:
+    """Listen to a process until it ends, and say how when that was no good end."""
+    with process:
+        for line in process.stderr or ():
+            heard.append(f"ssh: {line[:_LINE].decode(errors='replace').rstrip()}")
+    if process.returncode:
+        heard.append(f"ssh ended with status {process.returncode}")
 
 
 def _lines(done: Completed) -> tuple[str, ...]:

@@ -37,6 +37,10 @@ _REASON_LENGTH = 200
 _SEND_BUFFER = 1 << 20
 
 
+class Silent(TimedOut):
+    """Nobody greeted at the other end of a new stream; another stream may do better."""
+
+
 class Guard:
     """A clock: calls ``act`` after ``seconds``, in a thread, unless it is cancelled before."""
 
@@ -68,6 +72,8 @@ class Connection:
     def __init__(self, machine: Machine, user: str) -> None:
         self._machine = machine
         self.user = user
+        self._silent = False
+        self._agreed = threading.Event()
         self._link = machine.connect()
         # While the server works through one batch we seal the next.
         self._link.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
@@ -115,7 +121,7 @@ class Connection:
         said = f"{type(reason).__name__}: {reason}"[:_REASON_LENGTH] if reason else "closed"
         return BackendFailure(
             f"lost the connection to target {self._machine.name} while {doing}",
-            details=(f"connection: {said}", f"the machine {machine}"),
+            details=(f"connection: {said}", f"the machine {machine}", *self._machine.overheard()),
         )
 
     def close(self) -> None:
@@ -143,7 +149,7 @@ class Connection:
     def _open(self, until: float) -> Channel:
         return self._transport.open_session(timeout=max(0.0, until - time.monotonic()))
 
-    def establish(self, timeout: float) -> None:
+    def establish(self, timeout: float, greeting: float) -> None:
         """Agree on keys, check the host key, log in; see :func:`connect`."""
         until = time.monotonic() + timeout
         name, transport = self._machine.name, self._transport
@@ -151,13 +157,15 @@ class Connection:
         options = transport.get_security_options()
         options.ciphers, options.digests = _CIPHERS, _DIGESTS
         options.kex, options.key_types = _KEX, (kind,)
-        with self._waiting(timeout, f"the SSH server of {name} to agree on keys"):
-            # An end by close() leaves the event unset.
+        with (
+            self._waiting(timeout, f"the SSH server of {name} to agree on keys"),
+            Guard(min(greeting, timeout), self._close_if_silent),
+        ):
+            # An end by close() alone leaves the event unset.
             transport.banner_timeout = transport.handshake_timeout = timeout + 1
-            agreed = threading.Event()
-            transport.start_client(event=agreed)
-            agreed.wait(timeout + 0.2)
-            if not (agreed.is_set() and transport.is_active()):
+            transport.start_client(event=self._agreed)
+            self._agreed.wait(timeout + 0.2)
+            if not (self._agreed.is_set() and transport.is_active()):
                 raise transport.saved_exception or EOFError()
         if transport.get_remote_server_key().asbytes() != blob:
             raise BackendFailure(
@@ -169,6 +177,12 @@ class Connection:
             transport.auth_timeout = timeout + 1
             transport.auth_publickey(self.user, key)
 
+    def _close_if_silent(self) -> None:
+        if not self._transport.remote_version:
+            self._silent = True
+            self._transport.close()
+            self._agreed.set()
+
     @contextmanager
     def _waiting(self, timeout: float, what: str) -> Iterator[None]:
         """Close the connection when the block takes longer; most of paramiko waits for ever."""
@@ -179,23 +193,30 @@ class Connection:
                 raise self._failure(what, timeout, error, late=guard.expired) from error
 
     def _failure(self, what: str, timeout: float, error: Exception, *, late: bool) -> GbuildError:
+        if self._silent:
+            text = f"the stream to target {self._machine.name} stayed silent"
+            return Silent(text, details=self._machine.overheard())
         if late:
-            return TimedOut(f"waited {timeout:.3g} seconds for {what}")
+            said = self._machine.overheard()
+            return TimedOut(f"waited {timeout:.3g} seconds for {what}", details=said)
         if isinstance(error, AuthenticationException) and self.active:
             return BackendFailure(f"target {self._machine.name} refused user {self.user}")
         return self.lost(f"waiting for {what}")
 
 
-def connect(machine: Machine, user: str, *, timeout: float) -> Connection:
+def connect(
+    machine: Machine, user: str, *, timeout: float, greeting: float | None = None
+) -> Connection:
     """Connect as ``user`` over the machine's stream.
 
     Raises:
+        Silent: no server greeted within ``greeting`` seconds.
         TimedOut: no connection within ``timeout`` seconds; says what was waited for.
         BackendFailure: another host key, a refused user, or a server that misbehaves.
     """
     connection = Connection(machine, user)
     try:
-        connection.establish(timeout)
+        connection.establish(timeout, timeout if greeting is None else greeting)
     except BaseException:
         connection.close()
         raise

@@ -8,25 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-from . import state
-from .state import Refusal
+from . import hardware, state
+from .hardware import Syntax
+from .state import BUSY, LOCKED, Refusal
 
-_BUSY = ("running", "paused")
 _INVALID_STATE = "VBOX_E_INVALID_VM_STATE (0x80bb0002)"
-_OFF = re.compile(r"--(nic[1-8]|uart[1-4]|vrde)")
-_LOCKED = "VBOX_E_INVALID_OBJECT_STATE (0x80bb0007)"
-
-
-class Syntax(Exception):
-    """What VBoxManage does not understand: it ends with status 2 and shows how it is used."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     if argv[:1] == ["standin-run"]:  # the process of a machine
         from . import guest
 
-        guest.main(Path(argv[1]), list(argv[2:]))
+        guest.main(argv[1])
         return 0
     if (broken := state.home() / "broken").exists():  # a test says: die in the middle
         broken.unlink()
@@ -74,7 +66,7 @@ def list_(words: list[str]) -> None:
     if words not in (["vms"], ["runningvms"]):
         raise Syntax(f"Unknown option: {' '.join(words)}")
     for machine in state.machines():
-        if words == ["vms"] or machine["state"] in _BUSY:
+        if words == ["vms"] or machine["state"] in BUSY:
             _say(f'"{machine["name"]}" {{{machine["uuid"]}}}')
 
 
@@ -90,12 +82,13 @@ def showvminfo(words: list[str]) -> None:
     _say(f"cpus={config['cpus']}")
     _say(f'VMState="{machine["state"]}"')
     _say('natnet1="nat"\nnic1="nat"')
+    _say(f'CfgFile="{config.get("settings_file", "")}"')
     for number, rule in enumerate(config["forwards"]):
         _say(f'Forwarding({number})="{rule}"')
     _say('macaddress1="0800274B57A1"')
     for number, folder in enumerate(config.get("shared", ()), start=1):
         _say(f'SharedFolderNameMachineMapping{number}="{folder}"')
-    if machine["state"] in _BUSY:
+    if machine["state"] in BUSY:
         _say('SessionName="headless"')
     for number, snapshot in enumerate(machine["snapshots"]):
         place = "-1" * number  # each a child of the one before
@@ -145,7 +138,7 @@ def snapshot(words: list[str]) -> None:
             f"Could not find a snapshot named '{words[2]}'",
             "VBOX_E_OBJECT_NOT_FOUND (0x80bb0001)",
         )
-    if machine["state"] in _BUSY:
+    if machine["state"] in BUSY:
         # IMachine::restoreSnapshot: "The machine must not be running, otherwise the operation
         # will fail", result VBOX_E_INVALID_VM_STATE.
         raise Refusal(
@@ -159,47 +152,6 @@ def snapshot(words: list[str]) -> None:
     machine["state"] = "poweroff"
     guest.reset(machine, known[words[2]]["name"])
     state.save(machine)
-
-
-def modifyvm(words: list[str]) -> None:
-    """``modifyvm NAME`` with what a network card, its NAT, serial ports and VRDE may be."""
-    machine = state.find(words[0])
-    if machine["state"] in _BUSY:
-        # ISession::lockMachine for writing, result VBOX_E_INVALID_OBJECT_STATE; the manual's page
-        # on modifyvm: "you can use this command only when the VM is powered off".
-        raise Refusal(f"The machine '{machine['name']}' is already locked for a session", _LOCKED)
-    _modify(machine["config"], words[1:])
-    state.save(machine)
-
-
-def _modify(config: dict[str, Any], words: list[str]) -> None:
-    options = iter(words)
-    for option in options:
-        name, _, value = option.partition("=")
-        if name == "--nat-localhostreachable1" and value in ("on", "off"):
-            config["reachable"] = value == "on"
-        elif option == "--natpf1":
-            _forward(config, options)
-        elif _OFF.fullmatch(option) and next(options) in ("none", "off", "nat"):
-            continue
-        else:
-            raise Syntax(f"Invalid parameter '{option}'")
-
-
-def _forward(config: dict[str, Any], options: Iterator[str]) -> None:
-    rule = next(options)
-    if rule != "delete":
-        if rule.split(",")[0] in [one.split(",")[0] for one in config["forwards"]]:
-            # INATEngine::addRedirect, result E_INVALIDARG: the name is in use.
-            raise Refusal("A NAT rule of this name already exists", "E_INVALIDARG (0x80070057)")
-        config["forwards"].append(rule)
-        return
-    name = next(options)
-    kept = [one for one in config["forwards"] if one.split(",")[0] != name]
-    if len(kept) == len(config["forwards"]):
-        # INATEngine::removeRedirect, result E_INVALIDARG.
-        raise Refusal(f"There is no NAT rule '{name}'", "E_INVALIDARG (0x80070057)")
-    config["forwards"] = kept
 
 
 def import_(words: list[str]) -> None:
@@ -225,7 +177,7 @@ def export(words: list[str]) -> None:
     if len(words) != 3 or words[1] != "--output":
         raise Syntax("Invalid parameter")
     machine = state.find(words[0])
-    if machine["state"] in _BUSY:
+    if machine["state"] in BUSY:
         # IMachine::exportTo, result VBOX_E_INVALID_VM_STATE: the machine must be powered off.
         raise Refusal("Machine is not powered off", _INVALID_STATE)
     ovf = Path(words[2])
@@ -239,11 +191,17 @@ def unregistervm(words: list[str]) -> None:
     if len(words) != 2 or words[1] != "--delete":
         raise Syntax("Invalid parameter")
     machine = state.find(words[0])
-    if machine["state"] in _BUSY:
+    if machine["state"] in BUSY:
         # IMachine::unregister, result VBOX_E_INVALID_OBJECT_STATE: "Machine is currently locked for
         # a session."
         raise Refusal(f"Cannot unregister the machine '{machine['name']}' while it is locked",
-                      _LOCKED)  # fmt: skip
+                      LOCKED)  # fmt: skip
+    if any(one["config"].get("parent") == machine["uuid"] for one in state.machines()):
+        # IMedium::close, result VBOX_E_OBJECT_IN_USE: "Medium has other media attached to it", as a
+        # linked clone's differencing image is.
+        raise Refusal(
+            "Cannot close medium: it has child media", "VBOX_E_OBJECT_IN_USE (0x80bb000c)"
+        )
     state.remove(machine)
 
 
@@ -263,13 +221,13 @@ def startvm(words: list[str]) -> None:
     if len(words) != 3 or words[1:] != ["--type", "headless"]:
         raise Syntax("this stand-in has no display: --type headless")
     machine = state.find(words[0])
-    if machine["state"] in _BUSY:
+    if machine["state"] in BUSY:
         # IMachine::launchVMProcess, result VBOX_E_INVALID_OBJECT_STATE: "Session already open or
         # being opened."
         raise Refusal(
             f"The machine '{machine['name']}' is already locked by a session "
             "(or being locked or unlocked)",
-            _LOCKED,
+            LOCKED,
         )
     if (full := state.home() / "full").exists():  # a test says: no space is left
         full.unlink()
@@ -278,6 +236,13 @@ def startvm(words: list[str]) -> None:
             "VD: error VERR_DISK_FULL opening image file", "NS_ERROR_FAILURE (0x80004005)"
         )
     _say("Waiting for VM to power on...")
+    for value in machine["config"].get("storage", {}).values():
+        for medium in value["media"].values():
+            if not Path(medium).is_file():
+                # IMachine::launchVMProcess: the medium is not accessible.
+                raise Refusal(
+                    f"Could not open the medium '{medium}'", "VBOX_E_FILE_ERROR (0x80bb0004)"
+                )
     machine["process"] = guest.launch(machine)
     machine["state"] = "running"
     state.save(machine)
@@ -285,13 +250,18 @@ def startvm(words: list[str]) -> None:
 
 
 def controlvm(words: list[str]) -> None:
-    """``controlvm NAME poweroff``: "the effect ... is that of pulling the power cable"."""
-    if len(words) != 2 or words[1] != "poweroff":
+    """``controlvm NAME poweroff`` ("that of pulling the power cable"), or ``setlinkstate2 off``."""
+    if words[1:] not in (["poweroff"], ["setlinkstate2", "off"]):
         raise Syntax("Invalid parameter")
     machine = state.find(words[0])
-    if machine["state"] not in _BUSY:
+    if machine["state"] not in BUSY:
         # VBoxManage controlvm: "the VM must be running"; ISession: not locked.
         raise Refusal(f"Machine '{machine['name']}' is not currently running.", "E_FAIL")
+    if words[1] != "poweroff":
+        from . import guest  # slow to load
+
+        guest.unplug(machine)
+        return
     os.kill(machine["process"]["pid"], signal.SIGTERM)
     while state.runs(machine):
         time.sleep(0.01)
@@ -317,7 +287,12 @@ _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "snapshot": snapshot,
     "export": export,
     "import": import_,
-    "modifyvm": modifyvm,
+    "modifyvm": hardware.modifyvm,
+    "createvm": hardware.createvm,
+    "clonevm": hardware.clonevm,
+    "convertfromraw": hardware.convertfromraw,
+    "storagectl": hardware.storagectl,
+    "storageattach": hardware.storageattach,
     "sharedfolder": sharedfolder,
     "unregistervm": unregistervm,
     "startvm": startvm,

@@ -16,6 +16,9 @@ from typing import Any
 
 Machine = dict[str, Any]
 
+BUSY = ("running", "paused")
+LOCKED = "VBOX_E_INVALID_OBJECT_STATE (0x80bb0007)"
+
 
 class Refusal(Exception):
     """VBoxManage's ``error:`` lines: what, and the result code with the component that gave it."""
@@ -83,7 +86,7 @@ def find(name: str) -> Machine:
     )
 
 
-def new(name: str, **settings: Any) -> Machine:
+def new(name: str, *, uuid: str | None = None, **settings: Any) -> Machine:
     """Make a machine, switched off."""
     if name in [one["name"] for one in machines()]:
         # VBoxManage createvm: "the name of the VM ... must be unique"; the settings file is there.
@@ -93,13 +96,13 @@ def new(name: str, **settings: Any) -> Machine:
             "MachineWrap",
         )
     machine: Machine = {
-        "uuid": new_uuid(),
+        "uuid": uuid or new_uuid(),
         "name": name,
         "state": "poweroff",
         "process": None,
         "extra": {},
         "snapshots": [],
-        "config": {"memory": 1024, "cpus": 1, "forwards": [], "reachable": False, **settings},
+        "config": {"memory": 1024, "cpus": 1, "forwards": [], **settings},
     }
     save(machine)
     return machine
@@ -111,10 +114,16 @@ def new_uuid() -> str:
 
 
 def remove(machine: Machine) -> None:
-    """Forget a machine and its files."""
+    """Forget a machine and its files: settings, disks of its own."""
     import shutil  # slow to load, and most commands need none of it
 
     shutil.rmtree(folder_of(machine))
+    if settings := machine["config"].get("settings_file"):
+        shutil.rmtree(Path(settings).parent)
+    if not machine["config"].get("parent"):
+        for controller in machine["config"].get("storage", {}).values():
+            for medium in controller["media"].values():
+                Path(medium).unlink()
 
 
 def runs(machine: Machine) -> bool:
