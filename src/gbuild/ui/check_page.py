@@ -147,13 +147,19 @@ def _axes(result: CheckResult) -> Iterator[str]:
     yield '<th scope="col">outcome</th></tr></thead><tbody>'
     for axis in result.axes:
         words = axis.words if axis.state != "not run" else f"--also {axis.ask}"
-        kind = {"not run": "soft", "same": "good"}.get(axis.state, "bad")
-        kind = "warn" if kind == "bad" and not axis.failing else kind
-        pill = f'<span class="pill k-{kind}">{html(axis.state)}</span>'
-        said = html(outcome(axis)) if axis.reason or axis.differing else ""
+        pill = f'<span class="pill {_axis_kind(axis)}">{html(axis.state)}</span>'
+        said = html(axis.reason or (outcome(axis) if axis.differing else ""))
         yield f'<tr><th scope="row"><code>{html(words)}</code></th><td>{html(axis.what)}</td>'
         yield f"<td>{pill} {said}</td></tr>"
     yield "</tbody></table></div></section>"
+
+
+def _axis_kind(axis: TriedAxis) -> str:
+    if axis.state == "not run":
+        return "soft"
+    if axis.failing:
+        return "k-bad"
+    return "k-good" if axis.state == "same" else "k-warn"
 
 
 def _cell(kind: str, mark: str, said: str) -> str:
@@ -191,7 +197,7 @@ def _trace(trace: Trace) -> Iterator[str]:
 def _builds(result: CheckResult) -> Iterator[str]:
     longest = max((build.seconds for build in result.builds), default=1.0) or 1.0
     control = dict(result.builds[0].artifacts) if result.builds else {}
-    yield '<section class="card"><h2>The builds</h2><div class="wide"><table><tbody>'
+    yield '<section class="card"><h2>The builds</h2><div class="wide"><table class="builds"><tbody>'
     for build in result.builds:
         differs = dict(build.artifacts) != control
         width = max(2, round(_WIDEST * build.seconds / longest))
