@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gbuild.engine.build import build
 from gbuild.engine.prepare import Parts
-from gbuild.engine.workspace import Workspace
+from gbuild.engine.workspace import Workspace, remove
 from gbuild.errors import BuildFailed, TimedOut, Unavailable, UsageFailure
 from gbuild.formats.descriptor import BOUNDS, parse_descriptor
 from gbuild.formats.manifest import read_in_manifest, read_manifest
@@ -160,8 +160,7 @@ class _Attempt:
 
     def _fresh(self) -> Path:
         root = self.request.workspace / "var/rebuild" / "-".join(self.pair)
-        if root.exists():
-            shutil.rmtree(root)
+        remove(root)
         (root / "inputs").mkdir(parents=True)
         return root
 
@@ -174,9 +173,9 @@ class _Attempt:
         side = self._inputs
         path = root / side.path.name
         write_atomically(path, side.descriptor.source)
-        for one in side.descriptor.repositories:
-            if one.key_file is not None:
-                shutil.copyfile(side.path.parent / one.key_file, root / one.key_file)
+        for name in (one.key_file for one in side.descriptor.repositories):
+            if name is not None and (side.path.parent / name).is_file():
+                shutil.copyfile(side.path.parent / name, root / name)
         self._copy_inputs(root / "inputs")
         lock, proof = lock_assertion(self.sides[self.pair[0]].data, self._look(root))
         write(lock_path(path), lock, proof)
