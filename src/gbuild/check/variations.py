@@ -66,9 +66,9 @@ def _always(_grounds: Grounds) -> str:
     return ""
 
 
-def _honoured(what: str, why: str = "") -> Callable[[Grounds], str]:
+def _honoured(what: str, why: str = "cannot") -> Callable[[Grounds], str]:
     def missing(grounds: Grounds) -> str:
-        return "" if what in grounds.varies else why or f"the backend {grounds.backend} cannot"
+        return "" if what in grounds.varies else f"the backend {grounds.backend} {why}"
 
     return missing
 
@@ -243,7 +243,7 @@ VARIATIONS: tuple[Variation, ...] = (
         varied=_OTHER_PROCESSOR,
         needs="a virtual machine",
         apply=_around(processor_model=_OTHER_PROCESSOR),
-        missing=_honoured("model", "a container sees the host's"),
+        missing=_honoured("model", "has the host's"),
     ),
     Variation(
         name="jobs",
@@ -271,7 +271,7 @@ VARIATIONS: tuple[Variation, ...] = (
         varied="398 days, 7 hours and 13 minutes later",
         needs="a clock of its own: a virtual machine",
         apply=_around(wall_clock=LATER),
-        missing=_honoured("wall", "no container can set it; --also faketime, --also time=SECONDS"),
+        missing=_honoured("wall", "has the host's; --also faketime, --also time=SECONDS"),
     ),
     Variation(
         name="kernel-version",

@@ -113,15 +113,22 @@ def gcheck(
 
 
 def _print_list(session: Session, descriptor: Path, options: CheckOptions) -> None:
+    from dataclasses import replace
+
     from gbuild.check.axes import untried
     from gbuild.check.check import grounds_of, tried
     from gbuild.check.document import axis, variation
+    from gbuild.engine.preflight import missing
     from gbuild.engine.prepare import read_descriptor
+    from gbuild.model.event import Event
     from gbuild.ui import check_text
 
     backend = session.make_backend()
     grounds = grounds_of(read_descriptor(descriptor, session.sink), backend)
     found, axes = tried(grounds, options), untried(grounds)
+    if problem := next(iter(missing(backend.probe())), None):
+        session.sink(Event("warning", f"{backend.name} cannot be used here (gdoctor)"))
+        found = tuple(replace(one, missing=one.missing or problem.text) for one in found)
     session.answer(
         {
             "backend": backend.name,
