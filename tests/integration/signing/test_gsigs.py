@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from gbuild.host.git.command import Git as HostGit
 
 from .people import Person, Ran, Workspace
 from .test_daily_flow import against_schema
@@ -143,6 +146,43 @@ def test_what_decides_does_not_change_with_what_it_decides_about(
     done = repository.check()
     assert done.code == 1
     assert f"what decides about them change together: {path}" in done.out
+
+
+def test_the_base_says_whose_keys_count_not_the_change(
+    repository: Repository, alice: Person, bob: Person
+) -> None:
+    """A branch from before Alice's folder was given to another key."""
+    repository.sign(alice, "--signer", "alice@example.org")
+    assert repository.check().code == 0
+    (key,) = bob.fingerprints()
+    repository.git("checkout", "-q", "main")
+    repository.commit(
+        {"signers.yml": f"signers:\n  alice@example.org:\n    keys: [{key}]\n".encode()}
+    )
+    done = repository.check()
+    assert done.code == 8, done.out
+    assert "not trusted: alice@example.org" in done.out
+
+
+def test_the_policy_of_the_base_judges_not_that_of_the_change(
+    repository: Repository, alice: Person
+) -> None:
+    """A branch from before the policy asked for three persons."""
+    repository.sign(alice, "--signer", "alice@example.org")
+    policy = b"format: gbuild.policy/1\nrequire: {at_least: 3, of: anyone}\n"
+    repository.git("checkout", "-q", "main")
+    repository.commit({"policy.yml": policy})
+    assert "persons with a signature that counts: 1, 3 needed" in repository.check().out
+
+
+def test_git_finds_no_bare_repository_by_itself(tmp_path: Path) -> None:
+    """Every git of ours names its repository; one that forgot to would not take what is there."""
+    bare = tmp_path / "bare"
+    git = HostGit(git_dir=bare)
+    subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
+    words = [word for word in git.command("rev-parse") if not word.startswith("--git-dir")]
+    done = subprocess.run(words, cwd=bare, capture_output=True, text=True, check=False)
+    assert (done.returncode, "safe.bareRepository" in done.stderr) == (128, True)
 
 
 def test_a_policy_of_its_own_is_for_a_maintainer(repository: Repository) -> None:
