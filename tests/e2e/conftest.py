@@ -292,6 +292,16 @@ def minimal(project: Project, locked_minimal: Path) -> Project:
 
 
 @pytest.fixture
+def small_disk(project: Project) -> Iterator[Path]:
+    """A file system of 90 MiB."""
+    folder = project.root / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=90m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
 def orphans() -> Iterator[Callable[[], set[str]]]:
     """Return a function that tells which new processes live below this one, orphans included."""
     _adopt_orphans(yes=True)

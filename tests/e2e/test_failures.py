@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,16 +157,6 @@ def _until(process: subprocess.Popen[str], text: str) -> None:
         if text in line:
             return
     pytest.fail("".join(seen))
-
-
-@pytest.fixture
-def small_disk(project: Project) -> Iterator[Path]:
-    """A file system of 90 MiB."""
-    folder = project.root / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=90m", "tmpfs", folder], check=True)
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.root
