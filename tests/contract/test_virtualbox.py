@@ -6,9 +6,11 @@ was told.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -97,6 +99,22 @@ class TestVirtualBox(BackendContract):
         held = sorted(path.name for path in Path(made.place).iterdir())
         assert "disk.raw" not in held
         assert not Path(made.place).stat().st_mode & 0o077
+
+    def test_what_a_killed_make_left_is_removed_and_nothing_else(
+        self, backend: Backend, store: Store, tmp_path: Path
+    ) -> None:
+        folder = store.root / "virtualbox" / "bases" / ("f" * 64)
+        folder.mkdir()
+        half, other = str(uuid.uuid4()), str(uuid.uuid4())
+        (folder / "base.json").write_text(json.dumps({"uuid": half, "name": "gbuild-half"}))
+        for name, own, place in (("gbuild-half", half, folder), ("gbuild-x", other, tmp_path)):
+            words = ("--ostype", "Linux26_64", "--uuid", own, "--basefolder", str(place))
+            _ask("createvm", "--name", name, *words, "--register")
+        assert backend.prune() == (str(folder),)
+        assert not folder.exists()
+        names = _machines(Path(os.environ["VBOX_USER_HOME"]))
+        assert ("gbuild-half" in names, "gbuild-x" in names) == (False, True)
+        _ask("unregistervm", other, "--delete")
 
 
 def _of(machine: Machine) -> str:

@@ -156,9 +156,11 @@ def unregister(manage: Manage, uuid: str) -> bool:
     Raises:
         BackendFailure: it does not go off, or stays.
     """
-    if manage.find(uuid) is None:
+    found = manage.find(uuid)
+    if found is None:
         return False
-    power_off(manage, uuid)
+    if found.busy:
+        power_off(manage, uuid)
     until = time.monotonic() + _PATIENCE
     while True:
         try:

@@ -118,6 +118,7 @@ class Manage:
 
     def __init__(self, options: Mapping[str, str], environment: Mapping[str, str]) -> None:
         self._options = options
+        self._version = ""
         self._environment = {name: environment[name] for name in _PASSED if name in environment}
 
     @property
@@ -138,8 +139,10 @@ class Manage:
             raise MissingTool(error.brief, hint=hint) from error
 
     def version(self) -> str:
-        """Return VirtualBox's version and revision: ``7.0.20r163906``."""
-        return self.ask("--version").split()[-1]
+        """Return VirtualBox's version and revision: ``7.0.20r163906``; asks once."""
+        if not self._version:
+            self._version = self.ask("--version").split()[-1]
+        return self._version
 
     def release(self) -> tuple[int, ...]:
         """Return the first two numbers of the version."""

@@ -14,7 +14,7 @@ _OLDEST = (6, 0)
 
 def findings(manage: Manage) -> tuple[Finding, ...]:
     """Ask VBoxManage for its version and for machines; starts none."""
-    return (*_virtualbox(manage), _ssh())
+    return (*_virtualbox(manage), _ssh(), _disks())
 
 
 def _virtualbox(manage: Manage) -> Iterator[Finding]:
@@ -30,9 +30,8 @@ def _virtualbox(manage: Manage) -> Iterator[Finding]:
         state = Finding("VBoxManage", "limited", f"{version}: 6.0 and later are expected")
     yield state
     ours = sorted(name for name in machines if name.startswith("Gitian-"))
-    mend = None if ours else "docs/how-to/backend-virtualbox.md says how to make one"
-    detail = ", ".join(ours) or "none is called Gitian-<suite>-<arch>"
-    yield Finding("machines", "ok" if ours else "limited", detail, mend)
+    detail = ", ".join(ours) or "none of yours: gbuild makes them from locks (glock --boot)"
+    yield Finding("machines", "ok", detail)
 
 
 def _ssh() -> Finding:
@@ -40,3 +39,10 @@ def _ssh() -> Finding:
         return Finding("ssh", "ok", str(which("ssh", package="openssh-client")))
     except GbuildError as error:
         return Finding("ssh", "missing", error.brief, error.hint)
+
+
+def _disks() -> Finding:
+    try:
+        return Finding("mke2fs", "ok", str(which("mke2fs", package="e2fsprogs")))
+    except GbuildError as error:
+        return Finding("mke2fs", "limited", f"{error.brief}: no machine from a lock", error.hint)

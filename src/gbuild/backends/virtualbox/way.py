@@ -22,7 +22,8 @@ from gbuild.host.process import CLEAN_ENVIRONMENT, Completed, run, which
 _STATUS_OF_SSH = 255
 _TRIES = 3
 _TRY = 20.0
-_PAUSE = 0.5
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 1.0
 _OPTIONS = (
     *("-F", "/dev/null", "-T"),
     *("-o", "BatchMode=yes"),
@@ -98,19 +99,20 @@ class Way:
             TimedOut: no answer within ``timeout`` seconds.
             BackendFailure: the key was refused, or the machine ended.
         """
-        until = time.monotonic() + timeout
+        until, pause = time.monotonic() + timeout, _FIRST_PAUSE
         while True:
             said = self._try(min(_TRY, max(1.0, until - time.monotonic())))
             if said is None:
                 return
             if not alive():
                 raise BackendFailure("the machine ended before it answered", details=said)
-            if time.monotonic() + _PAUSE > until:
+            if time.monotonic() + pause > until:
                 raise TimedOut(
                     f"waited {timeout:g} seconds for an SSH server at port {self.port}",
                     details=said,
                 )
-            time.sleep(_PAUSE)
+            time.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
 
     def open(self, command: Sequence[str], heard: deque[str]) -> socket.socket:
         """Return a stream to the standard input and output of a command that root runs.
