@@ -56,8 +56,11 @@ class TestVirtualBox(BackendContract):
             "VBOX_USER_HOME": str(home),
             "CONTRACT_CANARY": "canary-of-the-contract",
         }
-        assert _machines(home) == []
+        left = _machines(home)
+        for name in _machines(home, "runningvms"):
+            _ask("controlvm", name, "poweroff", home=home)
         shutil.rmtree(home)
+        assert left == []
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -125,8 +128,8 @@ def _info(name: str) -> bytes:
     return _ask("showvminfo", name, "--machinereadable")
 
 
-def _machines(home: Path) -> list[str]:
-    return [line.split('"')[1] for line in _ask("list", "vms", home=home).decode().splitlines()]
+def _machines(home: Path, which: str = "vms") -> list[str]:
+    return [line.split('"')[1] for line in _ask("list", which, home=home).decode().splitlines()]
 
 
 def _ask(*words: str, home: Path | None = None) -> bytes:

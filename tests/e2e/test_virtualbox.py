@@ -35,7 +35,10 @@ def vbox(commands: Commands) -> Iterator[Commands]:
     if shutil.which("pasta") is None:
         pytest.skip("passt is not installed")
     home = Path(tempfile.mkdtemp(prefix="gbuild-virtualbox-", dir="/dev/shm"))
-    yield replace(commands, environment={**commands.environment, "VBOX_USER_HOME": str(home)})
+    person = replace(commands, environment={**commands.environment, "VBOX_USER_HOME": str(home)})
+    yield person
+    for line in _machines(person, "runningvms"):  # a test failed
+        _manage(person, "controlvm", line.split('"')[1], "poweroff")
     shutil.rmtree(home)
 
 
@@ -63,7 +66,12 @@ def test_a_build_is_the_same_in_a_machine_made_from_the_lock(
     assert not list((vbox.store / "virtualbox").glob("*/*"))
 
 
-def _machines(vbox: Commands) -> list[str]:
-    words = [str(_PROGRAM), "list", "vms"]
-    done = subprocess.run(words, env=vbox.env(), check=True, capture_output=True, text=True)
-    return done.stdout.splitlines()
+def _machines(vbox: Commands, which: str = "vms") -> list[str]:
+    return _manage(vbox, "list", which).splitlines()
+
+
+def _manage(vbox: Commands, *words: str) -> str:
+    done = subprocess.run(
+        [str(_PROGRAM), *words], env=vbox.env(), check=True, capture_output=True, text=True
+    )
+    return done.stdout
