@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from .people import Person, Workspace
+
+NEAR = Path(__file__).parents[3].parent / "shared" / "corpus"
 
 
 @pytest.fixture
@@ -27,6 +30,25 @@ def person() -> Iterator[Callable[[], Person]]:
     for home in homes:
         subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def trees() -> Iterator[Path]:
+    """Give a folder with two public trees of signatures, where they are at hand.
+
+    GBUILD_TEST_TREES names one (``<tree>/sigs``, ``<tree>/keys``); without it the archives in
+    GBUILD_CORPUS, or in ../shared/corpus beside the repository, are unpacked.
+    """
+    if found := os.environ.get("GBUILD_TEST_TREES"):
+        yield Path(found)
+        return
+    archives = sorted(Path(os.environ.get("GBUILD_CORPUS", NEAR)).glob("*.tar.xz"))
+    if not archives:
+        pytest.skip("the real trees are not at hand")
+    with tempfile.TemporaryDirectory(prefix="gbuild-trees-") as folder:
+        for archive in archives:
+            shutil.unpack_archive(archive, folder)
+        yield Path(folder)
 
 
 @pytest.fixture

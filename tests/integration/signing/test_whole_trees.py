@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ import pytest
 from .people import Person, Ran, Workspace
 
 SCHEMA = Path(__file__).parents[3] / "docs/reference/schemas/gverify.schema.json"
-TREES = os.environ.get("GBUILD_TEST_TREES")
 
 
 @pytest.fixture
@@ -112,29 +111,69 @@ def test_a_moment_before_the_signature(tree: Workspace) -> None:
     assert tree.verify("--at", "2000-01-01").code == 8
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What the corpus says of a tree, counted with gpg alone, one signature after the other."""
+
+    folders: int
+    signers: int
+    sha1: int
+    agree: tuple[int, int]
+    totals: dict[str, int]
+
+
+COUNTED = {
+    "litecoin": Counted(
+        folders=244,
+        signers=27,
+        sha1=290,
+        agree=(203, 210),
+        totals={
+            "good": 407,
+            "expired-key": 213,
+            "unknown-key": 144,
+            "bad": 1,
+            "missing-signature": 12,
+            "not-detached": 1,
+        },
+    ),
+    "monero": Counted(
+        folders=208,
+        signers=35,
+        sha1=9,
+        agree=(208, 208),
+        totals={"good": 745, "expired-key": 569},
+    ),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(not TREES, reason="GBUILD_TEST_TREES is not set")
-@pytest.mark.parametrize(
-    ("name", "totals"),
-    [
-        (
-            "litecoin",
-            {
-                "good": 407,
-                "expired-key": 213,
-                "unknown-key": 144,
-                "bad": 1,
-                "missing-signature": 12,
-                "not-detached": 1,
-            },
-        ),
-        ("monero", {"good": 745, "expired-key": 569}),
-    ],
-)
-def test_real_trees(workspace: Workspace, name: str, totals: dict[str, int]) -> None:
+@pytest.mark.parametrize("name", COUNTED)
+def test_real_trees(workspace: Workspace, trees: Path, name: str) -> None:
     ran = workspace.run(
-        "gverify", "--all", "--json", "--at", "2026-11-20T12:00:00Z", "-d", f"{TREES}/{name}/sigs"
+        "gverify", "--all", "--json", "--at", "2026-11-20T12:00:00Z", "-d", trees / name / "sigs"
     )
     told = answer(ran, 8)
-    assert told["totals"] == totals
-    assert sum(len(each["signers"]) for each in told["releases"]) == sum(totals.values())
+    entries = [(each["release"], one) for each in told["releases"] for one in each["signers"]]
+    assert told["totals"] == COUNTED[name].totals
+    assert len(entries) == sum(COUNTED[name].totals.values())
+    assert len({release for release, _ in entries}) == COUNTED[name].folders
+    assert len({one["signer"] for _, one in entries}) == COUNTED[name].signers
+    known = [one for _, one in entries if one["signature"] in {"good", "expired-key"}]
+    assert sum("SHA1" in one["weaknesses"] for one in known) == COUNTED[name].sha1
+    assert _agreement(entries) == COUNTED[name].agree
+
+
+def _agreement(entries: Sequence[tuple[str, dict[str, Any]]]) -> tuple[int, int]:
+    """Return in how many folders all documents agree, and how many have two or more."""
+    documents: dict[str, list[dict[str, str]]] = {}
+    for release, one in entries:
+        if one["artifacts"]:
+            documents.setdefault(release, []).append(one["artifacts"])
+    several = [each for each in documents.values() if len(each) > 1]
+    alike = [
+        len({frozenset(one) for one in each}) == 1
+        and {state for one in each for state in one.values()} == {"agree"}
+        for each in several
+    ]
+    return sum(alike), len(several)
