@@ -117,6 +117,13 @@ def _binaries() -> Iterator[Pair]:
     yield Pair(
         "python-bytecode", "m.pyc", code + b"\1\2\3\4" + bytes(9), code + bytes(4) + bytes(9)
     )
+    yield _text("duration", "Ran 3 tests in 0.112s\n", "Ran 3 tests in 0.209s\n")
+    yield _text("duration", "real\t0m4.121s\n", "real\t0m5.002s\n")
+    yield _text("processor", "cpu MHz : 2793.438\n", "cpu MHz : 2445.430\n")
+    yield _text("processor", "CFLAGS = -O2 -march=skylake\n", "CFLAGS = -O2 -march=znver3\n")
+    yield _text(
+        "file-system", "/dev/vda1 ext4 409 182 206 47% /\n", "none tmpfs 815 211 794 3% /b\n"
+    )
     yield Pair("timestamp", "e", elf(data=b"built Nov 21 2026\0"), elf(data=b"built Nov 22 2026\0"))
     debug = [
         elf(debug_str=b"main\0" + p + b"/src/a.c\0") for p in (b"/tmp/b/p", b"/var/tmp/long/p")
@@ -187,6 +194,14 @@ UNKNOWN = (
     _text("", "size 512\n", "size 513\n"),
     _text("", "a\nb\nc\n", "a\nc\n"),
     _text("", "ratio 0.731\n", "ratio 0.744\n"),
+    _text("", "timeout = 0.5 s\n", "timeout = 1.5 s\n"),
+    _text("", "introduced in 1.2\n", "introduced in 1.3\n"),
+    _text("", "cipher aes 128\n", "cipher aes 256\n"),
+    _text("", "/dev/sda1 / ext4 ro 0 1\n", "/dev/sda1 / ext4 rw 0 1\n"),
+    _text("", "cd /home/user/a\n", "cd /home/user/b\n"),
+    _text("", "install -m 0644 a b, mode 0644\n", "install -m 0755 a b, mode 0755\n"),
+    _text("", "RFC 7231 (June 2014)\n", "RFC 9110 (June 2022)\n"),
+    _text("", "people 1402112000\n", "people 1411778724\n"),
     Pair("", "k.bin", b"\0\1\2\3" * 9, b"\0\1\2\3" * 8 + b"\0\7\2\3"),
     Pair("", "e", elf(text=b"\x90\x90\xc3\x55"), elf(text=b"\x90\x31\xc0\xc3")),
     Pair("", "x.tar", tarred(("a", {})), tarred(("a", {}), ("b", {}))),

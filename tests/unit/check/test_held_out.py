@@ -71,7 +71,7 @@ def test_the_pairs_are_many_and_some_have_no_cause() -> None:
 
 
 def test_few_names_are_wrong_and_few_are_missed() -> None:
-    for pairs in (first(), [_turned(pair) for pair in first()]):
+    for pairs in (first(), [_turned(pair) for pair in first()], mended_for(), run_once()):
         _judge(count(pairs))
 
 
@@ -99,10 +99,15 @@ def test_the_third_set_is_large_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "pairs"), [("first set, after mending", first()), ("second set", second())]
+    ("row", "pairs"),
+    [
+        ("first set, after mending", first()),
+        ("second set", second()),
+        ("third set, first half, after mending", mended_for()),
+        ("third set, second half, after mending", run_once()),
+    ],
 )
 def test_the_page_tells_the_counts_as_they_are(row: str, pairs: list[Pair]) -> None:
-    """The second set is counted and told, never mended for."""
     counts = count(pairs)
     numbers = (counts.right, len(counts.wrong), len(counts.missed), len(counts.unknown))
     assert f"| {row} | {' | '.join(map(str, numbers))} |\n" in PAGE.read_text(), counts

@@ -112,10 +112,19 @@ def _tar(data: bytes) -> Container:
                 raise _TooLarge
             stream = tar.extractfile(info) if info.isreg() else None
             content = stream.read() if stream else info.linkname.encode("utf-8", "surrogateescape")
-            members.append(Member(info.name, content, _tar_fields(info)))
+            header = _header_name(data, info)
+            members.append(Member(info.name, content, _tar_fields(info) | header))
             if len(members) > _MOST_MEMBERS:
                 raise _TooLarge
         return Container("tar", tuple(members), dict(tar.pax_headers))
+
+
+def _header_name(data: bytes, info: tarfile.TarInfo) -> dict[str, str]:
+    """Return what an extended header before a member is called: tar(1) may put its number in."""
+    block = data[info.offset : info.offset + 512]
+    if block[156:157] != b"x" or info.offset == info.offset_data:
+        return {}
+    return {"header name": block[:100].rstrip(b"\0").decode("utf-8", "replace")}
 
 
 def _tar_fields(info: tarfile.TarInfo) -> dict[str, str]:
@@ -148,9 +157,19 @@ def _zip_fields(info: zipfile.ZipInfo) -> dict[str, str]:
         "mode": f"{info.external_attr >> 16 & 0o7777:04o}",
         "system": str(info.create_system),
         "method": str(info.compress_type),
-        "extra": info.extra.hex(),
+        **_extra(info.extra),
         "packed size": str(info.compress_size) if info.compress_type else "",
     }
+
+
+def _extra(data: bytes) -> dict[str, str]:
+    """Return the extra fields of a member by their numbers (APPNOTE 4.5), as hex."""
+    found = {}
+    while len(data) >= 4:
+        size = int.from_bytes(data[2:4], "little")
+        found[f"extra {data[:2].hex()}"] = data[4 : 4 + size].hex()
+        data = data[4 + size :]
+    return {**found, "extra rest": data.hex()} if data else found
 
 
 def _ar(data: bytes) -> Container:

@@ -16,18 +16,23 @@ _MONTH = (
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AP]M)?"
 _ZONE = r"(?: ?(?:Z|UTC|GMT|[A-Z]{3,5}|[+-]\d{2}:?\d{2}))?"
-_ISO = rf"(?:19|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:[0-2]?\d|3[01])(?:[T _]{_CLOCK}{_ZONE})?"
+_AFTER = rf"(?:(?:T|_|,? (?:at )?){_CLOCK}{_ZONE}|:\d{{4}})?"
+_ISO = rf"(?:19|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:[0-2]?\d|3[01]){_AFTER}"
 _COMPACT = r"(?:[T_.-]?[0-2]\d[0-5]\d(?:[0-5]\d)?Z?)?"
+_EPOCH = r"1\d{9}(?:[.]\d{1,9}|\d{3}|\d{6}|\d{9})?"
 _FORMS = (
     rf"(?:{_DAY},? +)?{_MONTH} +[0-3]?\d,? +{_CLOCK}{_ZONE} +(?:19|20)\d\d",  # ctime, date(1)
     rf"(?:{_DAY},? +)?[0-3]?\d[ -]{_MONTH}[ -](?:19|20)\d\d(?:,? +{_CLOCK}{_ZONE})?",  # RFC 5322
     rf"(?:{_DAY},? +)?{_MONTH} +[0-3]?\d,? +(?:19|20)\d\d(?:,? +{_CLOCK}{_ZONE})?",  # __DATE__
     rf"{_MONTH} +(?:19|20)\d\d",
+    rf"(?:19|20)\d\d[ -]{_MONTH}[ -][0-3]?\d(?:,? +{_CLOCK}{_ZONE})?",
     _ISO,
     rf"[0-3]?\d[/.][0-3]?\d[/.](?:19|20)\d\d(?:,? +{_CLOCK})?",
     rf"(?<![0-9A-Za-z])(?:D:)?20\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01]){_COMPACT}(?![0-9A-Za-z])",
     rf"(?<![\d:.])[0-2]?\d:[0-5]\d:[0-5]\d(?:[.,]\d+)?{_ZONE}(?![\d:])",
-    r"(?<![0-9A-Za-z.])1\d{9}(?:[.]\d{1,9}|\d{3}|\d{6}|\d{9})?(?![0-9A-Za-z])",  # epoch
+    rf"{_MONTH} +[0-3]?\d +{_CLOCK}{_ZONE}",  # ls(1), syslog
+    r"\((?:1[5-9]|2\d|3[0-3])\d{3} \d{1,5} \d{1,6} \d{1,6}\)",  # of Emacs: high, low, micro, pico
+    rf"(?<![0-9A-Za-z.]){_EPOCH}[uU]?[lL]{{0,2}}(?![0-9A-Za-z])",
 )
 _ANY = re.compile("|".join(f"(?:{form})" for form in _FORMS))
 _FULL = re.compile(
@@ -40,6 +45,28 @@ _NAMED = re.compile(
 )
 _BARE = re.compile(r"(?P<H>\d\d?):(?P<M>\d\d):(?P<S>\d\d)")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+_SECONDS = re.compile(rf"{_EPOCH}[uUlL]{{0,3}}\Z")
+_MEANT = re.compile(
+    r"time|date|epoch|stamp|built|when|clock|created|generated|since", re.IGNORECASE
+)
+_MONTHLY = re.compile(rf"{_MONTH} +(?:19|20)\d\d\Z")
+_YEARS = 3
+"""Between two builds of which only month and year are told; what lies farther apart is a source."""
+_APART = 40 * 86_400
+"""Seconds between two builds of one thing, at most, where nothing says that they are times."""
+
+
+def likely(change: Change, a: str, b: str) -> bool:
+    """Say whether two dates are: bare numbers must be near, or something must call them times."""
+    years = [re.search(r"\d{4}", text) for text in (a, b) if _MONTHLY.match(text)]
+    if len(years) == 2 and years[0] and years[1]:
+        return abs(int(years[0][0]) - int(years[1][0])) <= _YEARS
+    if not (_SECONDS.match(a) and _SECONDS.match(b)):
+        return True
+    near = abs(int(a[:10]) - int(b[:10])) <= _APART
+    return near or bool(_MEANT.search(change.lines()[0]))
 
 
 @dataclass(frozen=True, slots=True)

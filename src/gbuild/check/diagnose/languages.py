@@ -26,6 +26,14 @@ _COMMON = {
     "es": "el los las es son y para no con una en por del este esta hay ninguna se",
     "it": "il gli è sono e per non con una nel di da questo questa della alcuna ci",
 }
+_CONCEPTS = {
+    "en": "error warning directory file entering leaving failed missing unknown",
+    "de": "fehler warnung verzeichnis datei betreten verlassen fehlgeschlagen fehlt unbekannt",
+    "fr": "erreur avertissement répertoire fichier entre quitte échoué manquant inconnu",
+    "es": "error aviso directorio fichero entrando saliendo falló falta desconocido",
+    "it": "errore avviso directory file ingresso uscita fallito mancante sconosciuto",
+}
+"""What tools say most, in the words of GNU's translations."""
 _WORD = re.compile(r"[^\W\d_]+")
 _ENOUGH = 2
 """Common words of one language that a line must have, and more than of any other."""
@@ -35,6 +43,11 @@ for _names in _CALENDAR.values():
     for _place, _name in enumerate(_names.split()):
         _PLACES.setdefault(_name, set()).add(_place)
 """Which day or month of a list a name is."""
+
+_SAID: dict[str, set[int]] = {}
+for _names in _CONCEPTS.values():
+    for _place, _name in enumerate(_names.split()):
+        _SAID.setdefault(_name, set()).add(_place)
 
 _FREQUENT = {language: frozenset(words.split()) for language, words in _COMMON.items()}
 
@@ -50,12 +63,12 @@ def translated(one: str, two: str) -> bool:
     here, there = _language(words), _language(others)
     if here and there:
         return here != there
-    return bool(_places(words, others) & _places(others, words))
+    return any(_named(k, words, others) & _named(k, others, words) for k in (_PLACES, _SAID))
 
 
-def _places(words: list[str], others: list[str]) -> set[int]:
-    """Return the days and months that the one line names and the other does not."""
-    return {place for word in words if word not in others for place in _PLACES.get(word, ())}
+def _named(known: dict[str, set[int]], words: list[str], others: list[str]) -> set[int]:
+    """Return which of what is known the one line names, and the other not by the same word."""
+    return {place for word in words if word not in others for place in known.get(word, ())}
 
 
 def _language(words: list[str]) -> str:

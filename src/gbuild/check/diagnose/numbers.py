@@ -27,7 +27,7 @@ def number_named(change: Change, names: str) -> tuple[str, str] | None:
     """Return both numbers when one of ``names`` (a regular expression) stands beside them."""
     if not change.text:
         return None
-    one, two = (_NUMBER.match(word) for word in change.words(_DIGITS))
+    one, two = (_NUMBER.match(word.strip()) for word in change.words(_DIGITS))
     if one is None or two is None or one[1] != two[1]:
         return None
     before = change.left.rstrip(_DIGITS).decode("utf-8", "replace") + one[1]

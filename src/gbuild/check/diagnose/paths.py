@@ -21,7 +21,8 @@ def _path(word: str) -> str:
     return path if len([part for part in path.split("/") if part]) > 1 else ""
 
 
-_TEMPORARY = re.compile(r"/(?:var/)?tmp/")
+_TEMPORARY = re.compile(r"/(?:(?:var/)?tmp|(?:var/)?run(?:/lock)?|var/lock)/")
+_DRAWN = re.compile(r"(?=[0-9a-z]*\d)(?=[0-9a-z]*[a-z])[0-9a-z]{6,16}\Z")
 _NUMBERED = re.compile(r"(\D*)(\d{3,7})(\D*)\Z")
 
 
@@ -37,12 +38,23 @@ def numbered(one: str, two: str) -> tuple[str, str] | None:
 def drawn(one: str, two: str) -> tuple[str, str] | None:
     """Return the ends in which two temporary folders' names differ, as those of mkdtemp do."""
     for x, y in _temporary_parts(one, two):
+        if _middles_drawn(x, y):
+            return x, y
         for length in (8, 6, 10):  # of Python, of mktemp(1) and mkdtemp(3), of perl
             if x[:-length] != y[:-length] or not x[:-length].endswith((".", "-", "_")):
                 continue
             if all(_looks_drawn(part[-length:]) for part in (x, y)):
                 return x, y
     return None
+
+
+def _middles_drawn(one: str, two: str) -> bool:
+    """Compare words between separators: one of each that differs, of one length, drawn."""
+    words, others = (re.split(r"[._-]", name) for name in (one, two))
+    differ = [p for p in zip(words, others, strict=False) if p[0] != p[1]]
+    if len(words) != len(others) or len(differ) != 1:
+        return False
+    return len(differ[0][0]) == len(differ[0][1]) and all(map(_DRAWN.match, differ[0]))
 
 
 def _temporary_parts(one: str, two: str) -> list[tuple[str, str]]:

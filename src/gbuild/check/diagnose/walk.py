@@ -25,6 +25,12 @@ _STRING = re.compile(rb"([\x09\x20-\x7e]{4,})")
 _DATA = (".rodata", ".data", ".comment", ".interp", ".note.package")
 """Sections of a program whose bytes somebody wrote."""
 
+_DRAWN = re.compile(r"(?<=\.)[0-9a-f]{6,16}\b")
+"""What gcc -flto puts at the end of the names of sections."""
+_SHORT = 3
+"""Bytes of lines that are too short to be known again: a brace, an empty line."""
+_LIKE = 200
+"""Strings of a table that one is compared with to find its like."""
 _NEAR = 4
 """Bytes that may lie between two changed bytes of one change."""
 
@@ -52,7 +58,9 @@ def _of_files(where: str, a: bytes, b: bytes, depth: int) -> Iterator[Difference
 def _of_containers(where: str, a: Container, b: Container, depth: int) -> Iterator[Difference]:
     found: list[Difference] = [*_fields(where, a.kind, a.fields, b.fields)]
     yield from found
-    pairs = _paired(a.members, b.members)
+    pairs = list(_paired(a.members, b.members))
+    if a.kind == "elf":
+        pairs = list(_renamed(pairs))
     if a.ordered:
         names_a = tuple(m.name for m in a.members)
         names_b = tuple(m.name for m in b.members)
@@ -65,18 +73,40 @@ def _of_containers(where: str, a: Container, b: Container, depth: int) -> Iterat
         if one is None or two is None:
             same = False
             yield OnlyIn(where=place, side="b" if one is None else "a")
-            continue
-        same = same and one == two
-        for field in _fields(place, a.kind, one.fields, two.fields):
-            if field.name != "packed size" or one.data == two.data:  # else it follows the content
-                yield field
-        for difference in _of_files(place, one.data, two.data, depth + 1):
-            if a.kind == "elf" and isinstance(difference, Change):
-                yield replace(difference, program=not name.startswith(_DATA))
-            else:
-                yield difference
+        else:
+            same = same and one == two
+            yield from _of_members(place, a.kind, one, two, depth)
     if same:
         yield Field(where=where, kind=a.kind, name="packing", a="", b="")
+
+
+def _of_members(place: str, kind: str, a: Member, b: Member, depth: int) -> Iterator[Difference]:
+    if a.name != b.name:
+        yield Field(where=place, kind=kind, name="member name", a=a.name, b=b.name)
+    for field in _fields(place, kind, a.fields, b.fields):
+        if field.name != "packed size" or a.data == b.data:  # else it follows the content
+            yield field
+    inner = _of_strings if kind == "elf" and a.name.endswith("_str") else _of_files
+    for difference in inner(place, a.data, b.data, depth + 1):
+        if kind == "elf" and isinstance(difference, Change):
+            yield replace(difference, program=not a.name.startswith(_DATA))
+        else:
+            yield difference
+
+
+def _of_strings(where: str, a: bytes, b: bytes, depth: int) -> Iterator[Difference]:
+    """Compare two tables of strings, which a linker fills in any order: by what only one has."""
+    del depth
+    one, two = a.split(b"\0"), b.split(b"\0")
+    gone = list((Counter(one) - Counter(two)).elements())
+    new = list((Counter(two) - Counter(one)).elements())
+    for before in gone[:MOST]:
+        likest = max(new[:_LIKE], key=lambda each: _alike(each[::-1], before[::-1]), default=b"")
+        if likest in new:
+            new.remove(likest)
+        yield from _of_line(where, before, likest)
+    for after in new[:MOST]:
+        yield from _of_line(where, b"", after)
 
 
 def _fields(where: str, kind: str, a: object, b: object) -> Iterator[Field]:
@@ -98,6 +128,23 @@ def _paired(
     for name, (ones, twos) in named.items():
         for one, two in zip_longest(ones, twos):
             yield name, one, two
+
+
+def _renamed(
+    pairs: Sequence[tuple[str, Member | None, Member | None]],
+) -> Iterator[tuple[str, Member | None, Member | None]]:
+    """Pair members that only one side has and whose names differ in a drawn number only."""
+    lonely: dict[str, list[Member]] = {}
+    for name, one, two in pairs:
+        if one is None and two is not None:
+            lonely.setdefault(_DRAWN.sub("#", name), []).append(two)
+    for name, one, two in pairs:
+        likes = lonely.get(_DRAWN.sub("#", name), [])
+        if one is not None and two is None and likes:
+            yield name, one, likes.pop(0)
+        elif one is not None:
+            yield name, one, two
+    yield from ((each.name, None, each) for rest in lonely.values() for each in rest)
 
 
 def _of_bytes(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
@@ -127,12 +174,33 @@ def _of_text(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
         ordered = (tuple(line.decode("utf-8", "replace") for line in each) for each in (one, two))
         yield Order(where=where, kind="text", a=next(ordered), b=next(ordered))
         return
+    moved = _moved(one, two)
+    if len(moved) > 1:
+        ordered = (tuple(x.decode("utf-8", "replace") for x in e if x in moved) for e in (one, two))
+        yield Order(where=where, kind="text", a=next(ordered), b=next(ordered))
+        one, two = ([line for line in each if line not in moved] for each in (one, two))
     for tag, i1, i2, j1, j2 in _blocks(one, two):
         if tag == "replace" and i2 - i1 == j2 - j1:
             for before, after in zip(one[i1:i2], two[j1:j2], strict=True):
                 yield from _of_line(where, before, after)
         elif tag != "equal":
             yield from _of_line(where, b"".join(one[i1:i2]), b"".join(two[j1:j2]))
+
+
+def _moved(one: Sequence[bytes], two: Sequence[bytes]) -> frozenset[bytes]:
+    """Return lines that both sides have once, at least two of them in another order."""
+    gone, new = [], []
+    for tag, i1, i2, j1, j2 in _blocks(one, two):
+        if tag != "equal":
+            gone += one[i1:i2]
+            new += two[j1:j2]
+    once = {line for line, n in Counter(one).items() if n == 1 and len(line) > _SHORT}
+    both = once & set(gone) & set(new)
+    both &= {line for line, n in Counter(two).items() if n == 1}
+    if len(both) < 2:
+        both |= {line for line in once & set(two) if both}
+    orders = ([line for line in each if line in both] for each in (one, two))
+    return frozenset(both) if next(orders) != next(orders) else frozenset()
 
 
 def _blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[str, int, int, int, int]]:

@@ -8,17 +8,23 @@ from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
 
 _TEXT = re.compile(
-    r"(?:0x)?(?:7f[0-9a-f]{10}|5[56][0-9a-f]{10}|[7f][0-9a-f]{7}|5[67][0-9a-f]{6})\Z"
+    r"(?:0x)?0{0,4}(?:7f[0-9a-f]{10}|5[56][0-9a-f]{10}|[7f][0-9a-f]{7}|5[67][0-9a-f]{6})\Z",
+    re.IGNORECASE,
 )
-_PREFIXED = re.compile(r"0x[0-9a-f]{7,16}\Z")
+_PREFIXED = re.compile(r"0x[0-9a-f]{9,16}\Z", re.IGNORECASE)
+"""Shorter ones may be a constant: an offset, a register, the start of a memory."""
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
-            one, two = change.words(b"0123456789abcdefx")
+            one, two = change.words(b"0123456789abcdefABCDEFx")
             forms = (_TEXT,) if not one.startswith("0x") else (_TEXT, _PREFIXED)
-            if len(one) == len(two) and any(f.match(one) and f.match(two) for f in forms):
+            if (
+                len(one) == len(two)
+                and not one.isdigit()
+                and any(f.match(one) and f.match(two) for f in forms)
+            ):
                 return versus(one, two)
         case Change(text=False, program=False, offset=offset) as change if offset >= 0:
             return _in_bytes(change)

@@ -9,11 +9,25 @@ from gbuild.check.diagnose.differences import Change, Difference
 
 _ASSIGNED = re.compile(r"(?:\A|[\s\"'{(;,])([A-Z_][A-Z0-9_]{2,})\s*(?:=|['\"]?:\s)")
 
+_LIST = re.compile(r"/[\w.-]+(?:/[\w.-]+)*(?::/[\w.-]+(?:/[\w.-]+)*){2,}")
+"""Where programs are looked for: PATH, whatever it is called."""
+_LISTED = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._-:"
+
+_WELL_KNOWN = re.compile(
+    r"\b(?:(?:CONFIG_)?SHELL|TERM|PATH|EDITOR|PAGER|DISPLAY|LS_COLORS|MAIL|SSH_[A-Z]+|XDG_[A-Z_]+)"
+    r"[\"'\])}\s]{0,3}[=:]\s*[\"']?[^\s\"']{0,80}\Z"
+)
+"""Variables that every session has, assigned in whatever syntax."""
+
 
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True, a=a, b=b) as change:
             one, two = change.lines()
+            if all(map(_LIST.search, change.words(_LISTED))):
+                return versus(one.strip(), two.strip())
+            if _WELL_KNOWN.search(change.before) and a and b:
+                return versus(one.strip(), two.strip())
             names = _ASSIGNED.findall(one) or _ASSIGNED.findall(two)
             new = [_ASSIGNED.search(side.decode("utf-8", "replace")) for side in (a, b)]
             if names and (not (a and b) or any(new) or one.lstrip("\"' ").startswith(names[0])):

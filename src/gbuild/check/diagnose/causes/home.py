@@ -15,6 +15,10 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change if found := paths(change):
             homes = all(_HOME.match(path) for path in found)
+            if homes and [path.split("/")[1:3] for path in found[:1]] == [
+                path.split("/")[1:3] for path in found[1:]
+            ]:
+                return None  # below one home: it says nothing of the builder
             if homes or re.search(r"\bHOME\W*\Z", change.before):
                 return versus(*found)
         case _:

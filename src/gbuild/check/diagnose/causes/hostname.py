@@ -9,8 +9,8 @@ from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.languages import is_calendar
 
 _BEFORE = re.compile(
-    r"(?:host(?:name|\s+name)?|node(?:name)?|machine|built on|build on|compiled on|domain|"
-    r"\w@)\W{0,4}\Z",
+    r"(?:uname -n|host(?:name|\s+name)?|node(?:name)?|machine|"
+    r"(?:built|build|compiled)(?:[ _-]on|[_-](?:at|host))|\bby [\w.-]+ on|domain|\w@)\W{0,4}\Z",
     re.IGNORECASE,
 )
 _UNAME = re.compile(r"\blinux \Z", re.IGNORECASE)

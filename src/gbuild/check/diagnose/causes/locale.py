@@ -17,6 +17,13 @@ _VALUE = re.compile(
 )
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.@-"
 
+_SWAPPED = str.maketrans(".,", ",.")
+_PLAIN = str.maketrans(
+    {"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',  # noqa: RUF001
+     "—": "--", "–": "-", "…": "...", "•": "*", "\xa0": " ", "‐": "-", "−": "-"}  # noqa: RUF001
+)  # fmt: skip
+"""What groff, gcc and others write in a character set that has it, and what elsewhere."""
+
 
 def _explains(difference: Difference) -> str | None:
     match difference:
@@ -24,6 +31,8 @@ def _explains(difference: Difference) -> str | None:
             one, two = change.words(_WORD)
             before = change.left.rstrip(_WORD).decode("utf-8", "replace")
             values = bool(_VALUE.match(one) and _VALUE.match(two))
+            if _same_number(change) or _same_signs(*change.lines()):
+                return versus(*change.lines())
             if translated(*change.lines()):
                 return versus(*change.lines())
             if values or (_NAMED.search(before) and (one or two)):
@@ -31,6 +40,17 @@ def _explains(difference: Difference) -> str | None:
         case _:
             pass
     return None
+
+
+def _same_number(change: Change) -> bool:
+    """Say whether both sides are one number, with a comma here and a point there."""
+    one, two = change.words(b"0123456789.,")
+    return one != two and any(c.isdigit() for c in one) and one.translate(_SWAPPED) == two
+
+
+def _same_signs(one: str, two: str) -> bool:
+    """Say whether two lines are one text in two character sets."""
+    return one != two and one.translate(_PLAIN) == two.translate(_PLAIN)
 
 
 CAUSE = Cause(

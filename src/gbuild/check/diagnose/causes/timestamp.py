@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.dates import dates_of
+from gbuild.check.diagnose.dates import dates_of, likely
 from gbuild.check.diagnose.differences import Change, Difference, Field
 
 _FIRST, _LAST = 1_000_000_000, 2_200_000_000
@@ -20,7 +20,7 @@ def _explains(difference: Difference) -> str | None:
         case Field(name="mtime", kind="pe" | "png" | "cpio" as kind, a=a, b=b):
             return f"{kind} header {versus(a, b)}"
         case Change(text=True) as change if found := dates_of(change):
-            return versus(*found)
+            return versus(*found) if likely(change, *found) else None
         case Change(text=False, program=False, offset=offset) as change if offset >= 0:
             return _in_bytes(change)
         case _:
@@ -36,6 +36,8 @@ def _in_bytes(change: Change) -> str | None:
     one = change.left + change.a + change.right
     two = change.left_b + change.b + change.right_b
     for start in range(max(0, around + len(change.a) - 4), around + 1):
+        if len(change.a) == 1 and (change.offset - around + start) % 4:
+            continue  # one byte is little to go by: only where a compiler would put a number
         for order in ("little", "big"):
             x, y = (int.from_bytes(d[start : start + 4], order) for d in (one, two))
             if len(one) >= start + 4 and _times(x, y):

@@ -13,7 +13,7 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Field(kind="zip", name="mtime", a=a, b=b):
             return f"date {versus(a, b)}"
-        case Field(kind="zip", name="extra", a=a, b=b) if a[:4] == b[:4] == _TIMES:
+        case Field(kind="zip", name=name, a=a, b=b) if name == f"extra {_TIMES}" and a and b:
             return f"extended time {versus(a, b)}"
         case _:
             pass
