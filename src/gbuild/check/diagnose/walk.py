@@ -189,7 +189,8 @@ def _of_text(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
 
 def _moved(one: Sequence[bytes], two: Sequence[bytes]) -> frozenset[bytes]:
     """Return lines that both sides have once, at least two of them in another order."""
-    gone, new = [], []
+    gone: list[bytes] = []
+    new: list[bytes] = []
     for tag, i1, i2, j1, j2 in _blocks(one, two):
         if tag != "equal":
             gone += one[i1:i2]
@@ -217,7 +218,7 @@ def _blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[str, i
             yield tag, i1 + start, i2 + start, j1 + start, j2 + start
 
 
-def _alike(one: Sequence[bytes], two: Sequence[bytes]) -> int:
+def _alike(one: Sequence[object], two: Sequence[object]) -> int:
     """Count what two sequences begin with alike."""
     pairs = zip(one, two, strict=False)
     return next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(one), len(two)))
