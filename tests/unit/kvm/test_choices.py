@@ -171,14 +171,27 @@ def test_a_wall_clock_of_its_own_is_part_of_the_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "extras", "count"),
-    [(Limits(cpus=3), {}, 3), (Limits(cpus=3), {"processors": "1"}, 1), (Limits(), {}, 8)],
+    ("here", "limits", "extras", "emulated", "with_kvm"),
+    [
+        (64, Limits(cpus=3), {}, 3, 3),
+        (64, Limits(cpus=3), {"processors": "1"}, 1, 1),
+        (64, Limits(), {}, 8, 8),
+        (5, Limits(), {}, 3, 5),
+        (1, Limits(), {}, 1, 1),
+    ],
 )
 def test_a_machine_has_the_processors_it_may_use(
-    limits: Limits, extras: dict[str, str], count: int, monkeypatch: pytest.MonkeyPatch
+    here: int,
+    limits: Limits,
+    extras: dict[str, str],
+    emulated: int,
+    with_kvm: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 64)
-    assert launch.processors(spec(limits=limits, extras=extras)) == count
+    monkeypatch.setattr("os.cpu_count", lambda: here)
+    asked = spec(limits=limits, extras=extras)
+    assert launch.processors(asked, "qemu") == emulated
+    assert launch.processors(asked, "kvm") == with_kvm
 
 
 def test_other_architectures_are_refused() -> None:

@@ -115,7 +115,7 @@ class Launch:
             emulator=which("qemu-system-x86_64", package="qemu-system-x86"),
             kind="qemu",
             memory=max(memory, _SMALLEST),
-            cpus=processors(self.spec),
+            cpus=processors(self.spec, "qemu"),
             owner=self._owner(),
             model=self.spec.extras.get("processor.model"),
         )
@@ -137,7 +137,7 @@ class Launch:
 
     def _accelerated(self, domain: Domain, boot: Boot) -> Shape:
         """Return the machine's shape with KVM or without."""
-        with_kvm = replace(domain.shape, kind="kvm")
+        with_kvm = replace(domain.shape, kind="kvm", cpus=processors(self.spec, "kvm"))
         if with_kvm.owner is not None and acceleration.NODE.exists():
             group = acceleration.NODE.stat().st_gid
             with_kvm = replace(with_kvm, owner=(with_kvm.owner[0], group))
@@ -275,11 +275,16 @@ def refuse_architecture(spec: TargetSpec) -> None:
         )
 
 
-def processors(spec: TargetSpec) -> int:
-    """Return how many processors a machine gets: those it may run on, as many as it may use."""
+def processors(spec: TargetSpec, kind: acceleration.Kind) -> int:
+    """Return how many processors a machine gets: those it may run on, as many as it may use.
+
+    Nothing said, all of this host's with KVM, and half of them emulated: processors that are
+    emulated side by side empty each other's translations whenever a process begins or ends.
+    """
     if named := spec.extras.get("processors"):
         return len(named.split(","))
-    return spec.limits.cpus or min(os.cpu_count() or 1, _MOST_PROCESSORS)
+    here = os.cpu_count() or 1
+    return spec.limits.cpus or min(here if kind == "kvm" else -(-here // 2), _MOST_PROCESSORS)
 
 
 def _number(options: Mapping[str, str], name: str, usual: int) -> int:

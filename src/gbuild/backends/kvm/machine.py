@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from gbuild.errors import BackendFailure, GbuildError
+from gbuild.errors import BackendFailure, GbuildError, HostFailure
 from gbuild.model.event import Event, Sink
 from gbuild.target.backend import Machine
 from gbuild.target.registry import Entry
@@ -113,8 +113,11 @@ class KvmMachine(Machine):
             raise
 
     def alive(self) -> bool:
-        """Say whether the domain still runs."""
-        return not self._stopped and self._hypervisor.running()
+        """Say whether the domain still runs; where its daemon has ended, it has ended, too."""
+        try:
+            return not self._stopped and self._hypervisor.running()
+        except HostFailure:
+            return False
 
     def stop(self) -> None:
         """End the domain; returns when nothing of it is left."""
