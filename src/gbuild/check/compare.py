@@ -15,12 +15,12 @@ from gbuild.formats.report import read_report
 from gbuild.host.files import read_small, sha256_of
 from gbuild.host.foreign import Refused
 from gbuild.model.comparison import Changed, Compared, Differing, Looked, Presence
+from gbuild.model.deb_file import read_file_name
 from gbuild.model.deb_version import newer
 from gbuild.model.manifest import LARGEST, Report
 from gbuild.verify.read import read_release
 
 _REPORT = re.compile(r"-(?:res|build)\.(?:yml|assert)\Z")
-_DEB = re.compile(r"(?P<name>[^_]+)_(?P<version>[^_]+)_(?P<arch>[^_]+)\.deb\Z")
 
 
 Look = Callable[[str, Path, Path], Looked]
@@ -210,9 +210,8 @@ def _versions(lines: Iterable[str]) -> Mapping[str, tuple[str, str]]:
     found = {}
     for line in lines:
         digest, _, file = line.partition("  ")
-        if match := _DEB.match(file):
-            version = match["version"].replace("%3a", ":")
-            found[f"{match['name']} {match['arch']}"] = (version, digest)
+        if deb := read_file_name(file):
+            found[f"{deb.name} {deb.arch}"] = (deb.version, digest)
         elif file:
             found[file] = ("", digest)
     return found

@@ -7,7 +7,6 @@ versions that lay in apt's cache; the newest of a package is the one that was in
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cmp_to_key
@@ -17,11 +16,11 @@ from gbuild.formats.lock_schema import NAME, VERSION
 from gbuild.formats.manifest import read_manifest
 from gbuild.image.suites import distribution_of
 from gbuild.model import names
+from gbuild.model.deb_file import DebFile, read_file_name
 from gbuild.model.deb_version import newer
 from gbuild.model.descriptor import machine_architecture
 from gbuild.model.manifest import Entry, Report
 
-_FILE = re.compile(r"([^_/]+)_([^_/]+)_([^_/]+)\.deb\Z")
 _MOST = 20_000
 """Packages of one environment; Debian's largest desktops have 3,000."""
 
@@ -38,7 +37,7 @@ class Deb:
     @property
     def file_name(self) -> str:
         """The name in the manifest."""
-        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.arch}.deb"
+        return DebFile(self.name, self.version, self.arch).file_name
 
     @property
     def pool_name(self) -> str:
@@ -107,14 +106,8 @@ def _older_first(one: Deb, two: Deb) -> int:
 
 
 def _deb(entry: Entry, label: str) -> Deb:
-    match = _FILE.match(entry.path)
-    words = match.groups() if match else ("", "", "")
-    deb = Deb(
-        name=words[0],
-        version=words[1].replace("%3a", ":").replace("%3A", ":"),
-        arch=words[2],
-        sha256=entry.digest,
-    )
+    told = read_file_name(entry.path) or DebFile("", "", "")
+    deb = Deb(name=told.name, version=told.version, arch=told.arch, sha256=entry.digest)
     if any(_refusals(deb)):
         raise UsageFailure(
             f"the base manifest {label} names something that is no package: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gbuild.model.deb_file import DebFile
 from gbuild.model.lock import Package
 
 Named = tuple[str, str]
@@ -22,7 +23,7 @@ class Installed:
     @property
     def file_name(self) -> str:
         """The name apt gives the file of the package: ``name_version_arch.deb``."""
-        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.arch}.deb"
+        return DebFile(self.name, self.version, self.arch).file_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

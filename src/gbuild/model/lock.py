@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gbuild.model.deb_file import DebFile
+
 FORMAT = 1
 
 BOOT_ARCHITECTURES: Mapping[str, str] = {"amd64": "amd64", "i386": "amd64"}
@@ -45,7 +47,7 @@ class Package:
     @property
     def file_name(self) -> str:
         """The name apt gives the file in its cache: ``name_version_arch.deb``, colon as %3a."""
-        return f"{self.name}_{self.version.replace(':', '%3a')}_{self.arch}.deb"
+        return DebFile(self.name, self.version, self.arch).file_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

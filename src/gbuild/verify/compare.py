@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from gbuild.model.deb_file import read_file_name
 from gbuild.model.verdict import Claim, Comparison, Difference
 
 SHOWN = 20
@@ -47,13 +48,14 @@ def _environment(environment: str, texts: Sequence[tuple[str, str]]) -> Iterator
 
 
 def _package(line: str) -> tuple[str, str] | None:
-    """Read ``name_version_arch.deb``: package and architecture, version and the hash's start."""
+    """Read a line of a base manifest: package and architecture, version and the hash's start."""
     digest, _, file = line.partition("  ")
-    name, _, rest = file.partition("_")
-    version, _, architecture = rest.removesuffix(".deb").rpartition("_")
     if not file:
         return None
-    return f"{name} {architecture}".rstrip(), f"{version} sha256:{digest[:12]}".lstrip()
+    deb = read_file_name(file)
+    if deb is None:
+        return file, f"sha256:{digest[:12]}"
+    return f"{deb.name} {deb.arch}", f"{deb.version} sha256:{digest[:12]}"
 
 
 def _packages(
