@@ -29,8 +29,10 @@ _NET_ADMIN = 12
 _PREFIX, _PREFIX6 = "198.18.{}.", "2001:2:0:{:x}::"
 """Of the blocks for tests of devices (RFC 2544, RFC 5180): no real network uses them.
 
-The third number is chosen by process, so that suites side by side do not meet.
+The third number is one that no cable has, so that suites side by side do not meet.
 """
+_NUMBERS = 250
+_CABLE = "gbcontract{}"
 
 PORT = 8077
 
@@ -87,12 +89,11 @@ def made() -> Iterator[Outside]:
 
 def _join(pid: int) -> tuple[str, str]:
     """Lay a cable to the network of a process; return the addresses of its far end."""
-    number = pid % 250 + 1
+    number = _laid(pid)
     prefix, prefix6 = _PREFIX.format(number), _PREFIX6.format(number)
-    near = f"gbcontract{number}"
+    near = _CABLE.format(number)
     inside = ("nsenter", "-t", str(pid), "-n", "ip")
     for words in (
-        ("ip", "link", "add", near, "type", "veth", "peer", "far", "netns", str(pid)),
         ("ip", "addr", "add", f"{prefix}1/24", "dev", near),
         ("ip", "addr", "add", f"{prefix6}1/64", "dev", near, "nodad"),
         (*inside, "addr", "add", f"{prefix}2/24", "dev", "far"),
@@ -102,6 +103,19 @@ def _join(pid: int) -> tuple[str, str]:
     ):
         run(words)
     return f"{prefix}2", f"{prefix6}2"
+
+
+def _laid(pid: int) -> int:
+    """Lay a cable whose number no other suite has now; return the number."""
+    why = b""
+    for step in range(_NUMBERS):
+        number = (pid + step) % _NUMBERS + 1
+        ends = (_CABLE.format(number), "type", "veth", "peer", "far", "netns", str(pid))
+        done = run(("ip", "link", "add", *ends), check=False)
+        if done.returncode == 0:
+            return number
+        why = done.stderr
+    raise OSError(f"no cable could be laid: {why.decode(errors='replace').strip()}")
 
 
 def _serve(record: Path) -> None:
