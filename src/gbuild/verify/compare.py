@@ -52,10 +52,10 @@ def _package(line: str) -> tuple[str, str] | None:
     digest, _, file = line.partition("  ")
     if not file:
         return None
-    deb = read_file_name(file)
-    if deb is None:
-        return file, f"sha256:{digest[:12]}"
-    return f"{deb.name} {deb.arch}", f"{deb.version} sha256:{digest[:12]}"
+    if deb := read_file_name(file):
+        return f"{deb.name} {deb.arch}", f"{deb.version} sha256:{digest[:12]}"
+    name, _, rest = file.partition("_")  # no honest name; two of them are still two versions of one
+    return name, f"{rest} sha256:{digest[:12]}".lstrip()
 
 
 def _packages(
