@@ -1,8 +1,8 @@
 """The descriptor's schema: located YAML to :class:`~gbuild.model.descriptor.Descriptor`.
 
 Every key of Gitian's descriptors is read with Gitian's meaning; ours are ``network``, ``base``,
-``source_date_epoch``, ``normalise``, entries of ``files`` that are mappings, and ``components``, ``key`` and
-``key_file`` of a repository. docs/reference/descriptor.md is the manual.
+``source_date_epoch``, ``normalise``, entries of ``files`` that are mappings, and ``components``,
+``key`` and ``key_file`` of a repository. docs/reference/descriptor.md is the manual.
 """
 
 from __future__ import annotations
