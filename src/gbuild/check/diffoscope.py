@@ -53,7 +53,7 @@ class Diffoscope:
     Args:
         found: the program.
         keep: the folder for its reports; made when there is one.
-        seconds: for all pairs together.
+        seconds: for all pairs together; one of them gets half of what is left.
         confined: False runs it without namespaces, with bounds on each process only.
     """
 
@@ -62,7 +62,7 @@ class Diffoscope:
     ) -> None:
         self._program = found
         self._keep = keep
-        self._until = time.monotonic() + seconds
+        self._left = seconds
         self._seconds = seconds
         self._confined = confined
 
@@ -73,13 +73,15 @@ class Diffoscope:
             HostFailure: this host cannot shut it in, and that was not waived.
         """
         largest = max(path.stat().st_size for path in (a, b))
-        left = self._until - time.monotonic()
         if largest > _LARGEST:
             return Looked(note=f"not asked: larger than {_LARGEST >> 20} MiB")
-        if left < _SHORTEST:
+        if self._left < _SHORTEST:
             return Looked(note=f"not asked: the {self._seconds:g} seconds are over")
-        done = self._ask(_name(name), a, b, Bounds(seconds=left))
-        return self._answer(name, done)
+        bounds = Bounds(seconds=max(self._left / 2, _SHORTEST))
+        began = time.monotonic()
+        done = self._ask(_name(name), a, b, bounds)
+        self._left -= time.monotonic() - began
+        return self._answer(name, done, bounds)
 
     def _ask(self, name: str, a: Path, b: Path, bounds: Bounds) -> Inspected:
         files = {f"a/{name}": a, f"b/{name}": b}
@@ -89,9 +91,9 @@ class Diffoscope:
         except (BackendFailure, HostFailure) as error:
             raise _refused(error) from error
 
-    def _answer(self, name: str, done: Inspected) -> Looked:
+    def _answer(self, name: str, done: Inspected, bounds: Bounds) -> Looked:
         if done.status == LATE:
-            return Looked(note=f"ended: it took longer than the {self._seconds:g} seconds")
+            return Looked(note=f"ended after {bounds.seconds:.0f} seconds (--seconds gives more)")
         if not done.whole:
             return Looked(note=f"its report is longer than {len(done.report) >> 20} MiB")
         if not done.report and done.status == 0:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from gbuild.model.comparison import Detail, Looked
 
+_STEPS = 8
+"""Containers in containers that are named, the outermost and the innermost ones."""
 _WIDEST = 400
 """Characters of one line that are shown."""
 
@@ -45,9 +47,17 @@ def _parts(detail: Detail, above: tuple[str, ...]) -> Iterator[Part]:
     where = (*above, _title(detail.a, detail.b, outermost=not above))
     if detail.diff or detail.comments:
         lines = tuple(_cut(line) for line in detail.diff.split("\n")[: -1 or None])
-        yield Part(where=where, comments=tuple(map(_cut, detail.comments)), lines=lines)
+        yield Part(where=_shortened(where), comments=tuple(map(_cut, detail.comments)), lines=lines)
     for each in detail.inside:
         yield from _parts(each, where)
+
+
+def _shortened(where: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out the middle of a long way: containers in containers."""
+    if len(where) <= _STEPS:
+        return where
+    half = _STEPS // 2
+    return (*where[:half], f"({len(where) - 2 * half} more)", *where[-half:])
 
 
 def _title(a: str, b: str, *, outermost: bool) -> str:

@@ -27,7 +27,7 @@ def sides(tmp_path: Path) -> tuple[Path, Path]:
 def asked(tmp_path: Path, script: str, **bounds: int) -> Inspected:
     source = tmp_path / "plain"
     source.write_text("as it was")
-    wanted = Bounds(seconds=20, scratch=16 * MEBI, report=MEBI, memory=256 * MEBI)
+    wanted = Bounds(seconds=120, scratch=16 * MEBI, report=MEBI, memory=256 * MEBI)
     limits = {name: bounds.get(name, getattr(wanted, name)) for name in Bounds.__slots__}
     return inspect(("sh", "-c", script), {"a/plain": source}, Bounds(**limits))
 

@@ -114,6 +114,18 @@ def test_long_reports_are_cut_and_say_so() -> None:
     assert everything[-1].endswith("x... (1001 characters)")
 
 
+def test_a_long_way_is_told_by_its_ends() -> None:
+    deep = node(source1="end", source2="end", unified_diff="-a\n+b\n")
+    for number in range(20):
+        deep = node(source1=f"{number}", source2=f"{number}", details=[deep])
+    looked = Looked(detail=parse(report(deep)))
+    found = Differing(
+        a="A", b="B", artifacts=(Compared(path="p", presence=Presence.DIFFERS, looked=looked),)
+    )
+    way = "19 > 18 > 17 > 16 > (13 more) > 2 > 1 > 0 > end"
+    assert f"    diffoscope: {way}" in list(comparison_text.lines(found))
+
+
 def test_the_document_names_the_kept_report() -> None:
     value = {"format": "gbuild.gdiff/1", **document(FOUND)}
     jsonschema.validate(json.loads(json.dumps(value)), json.loads(SCHEMA.read_text()))
@@ -125,7 +137,7 @@ def test_the_document_names_the_kept_report() -> None:
     [
         (
             Inspected(status=124, report=b"", whole=True, complaint=""),
-            "longer than the 600 seconds",
+            "ended after 300 seconds",
         ),
         (Inspected(status=1, report=b"x", whole=False, complaint=""), "its report is longer"),
         (Inspected(status=0, report=b"", whole=True, complaint=""), "sees no difference"),

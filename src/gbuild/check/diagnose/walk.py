@@ -101,12 +101,17 @@ def _of_strings(where: str, a: bytes, b: bytes, depth: int) -> Iterator[Differen
     gone = list((Counter(one) - Counter(two)).elements())
     new = list((Counter(two) - Counter(one)).elements())
     for before in gone[:MOST]:
-        likest = max(new[:_LIKE], key=lambda each: _alike(each[::-1], before[::-1]), default=b"")
+        likest = max(new[:_LIKE], key=lambda each: _alike(_end(each), _end(before)), default=b"")
         if likest in new:
             new.remove(likest)
         yield from _of_line(where, before, likest)
     for after in new[:MOST]:
         yield from _of_line(where, b"", after)
+
+
+def _end(string: bytes) -> bytes:
+    """Return the last of a string, backwards: paths of one file end alike."""
+    return string[: -_CONTEXT - 1 : -1]
 
 
 def _fields(where: str, kind: str, a: object, b: object) -> Iterator[Field]:
