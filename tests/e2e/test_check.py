@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,56 +22,73 @@ if TYPE_CHECKING:
 
 _SCRIPT = """\
 setsid sleep 1000 &
+sleep 1
 umask > $OUTDIR/sensitive
 date +%s > $OUTDIR/unstable
 echo > $OUTDIR/fine
 """
+_MANY = "for n in $(seq 60); do date +%s > $OUTDIR/$n; done"
+"""So many artefacts differ that nobody misses the moment when their causes are looked for."""
+
 _FEW = ("--only", "umask", "--only", "home")
 _PAST = (
     '{"backend": "userns", "descriptor_sha256": "", "format": "gbuild.gcheck-history/1",'
     ' "started": "2026-01-01T00:00:00Z", "verdicts": {"fine": "reproducible"}}\n'
 )
 STEPS = (
-    ("build 1: the control", signal.SIGKILL),
-    ("build 2: with all", signal.SIGINT),
-    ("build 3: the control again", signal.SIGKILL),
-    ("looking for the causes", signal.SIGTERM),
+    ("small", "build 1: the control", signal.SIGKILL),
+    ("small", "build 2: with all", signal.SIGINT),
+    ("small", "build 3: the control again", signal.SIGKILL),
+    ("many", "looking for the causes", signal.SIGTERM),
 )
 
 
-def _workspace(project: Project, name: str) -> Path:
-    """Make a workspace that was checked once before."""
-    folder = project.root / name
-    (folder / "result").mkdir(parents=True)
-    history.path_of(folder / "result", "small").write_text(_PAST)
-    return folder
+def _workspace(project: Project, folder: str, name: str) -> Path:
+    """Make a workspace where ``name`` was checked once before."""
+    result = project.root / folder / "result"
+    result.mkdir(parents=True)
+    history.path_of(result, name).write_text(_PAST)
+    return result.parent
 
 
-def _end_at(process: subprocess.Popen[str], text: str, number: signal.Signals) -> None:
+def _unchanged(folder: Path, name: str) -> bool:
+    """Say whether the history of the check before is all that there is."""
+    path = history.path_of(folder / "result", name)
+    return list((folder / "result").iterdir()) == [path] and path.read_text() == _PAST
+
+
+def _end_at(process: subprocess.Popen[str], text: str, number: signal.Signals) -> int:
+    """Send a signal once a line holds the text; return the exit status."""
     assert process.stderr is not None
-    seen = next((line for line in process.stderr if text in line), None)
-    assert seen, f"{text} was never said"
-    os.kill(process.pid, number)
+    with process:
+        seen = next((line for line in process.stderr if text in line), None)
+        assert seen, f"{text} was never said"
+        os.kill(process.pid, number)
+        process.communicate(timeout=120)
+    return process.returncode
 
 
 def test_ended_at_any_step(project: Project, orphans: Callable[[], set[str]]) -> None:
     """Several at once, each in a workspace of its own; then one of these is checked to the end."""
-    path = project.describe(_SCRIPT)
-    folders = [_workspace(project, str(number)) for number in range(len(STEPS))]
+    paths = {
+        name: project.describe(script, name=name)
+        for name, script in (("small", _SCRIPT), ("many", _MANY))
+    }
+    folders = [_workspace(project, str(n), step[0]) for n, step in enumerate(STEPS)]
     running = [
-        project.commands.start("gcheck", *_FEW, "--workspace", folder, path, cwd=project.root)
-        for folder in folders
+        project.commands.start(
+            "gcheck", *_FEW, "--workspace", folder, paths[name], cwd=project.root
+        )
+        for folder, (name, _, _) in zip(folders, STEPS, strict=True)
     ]
-    for process, (text, number) in zip(running, STEPS, strict=True):
-        with process:
-            _end_at(process, text, number)
-            process.communicate(timeout=60)
-            assert process.returncode == (-9 if number == signal.SIGKILL else 130), text
+    with ThreadPoolExecutor(len(STEPS)) as pool:
+        texts, numbers = ([step[n] for step in STEPS] for n in (1, 2))
+        codes = list(pool.map(_end_at, running, texts, numbers))
+    assert codes == [-9 if number == signal.SIGKILL else 130 for _, _, number in STEPS]
     check_gone(orphans)
-    for folder in folders:
-        assert [p.name for p in (folder / "result").iterdir()] == ["small-check-history.jsonl"]
-        assert history.path_of(folder / "result", "small").read_text() == _PAST
-    answer = _checked(project, path, folders[2])
+    for folder, (name, text, _) in zip(folders, STEPS, strict=True):
+        assert _unchanged(folder, name), text
+    answer = _checked(project, paths["small"], folders[2])
     found = {a["path"]: (a["verdict"], a["differed"], a["repeats"]) for a in answer["artifacts"]}
     assert found == {
         "fine": ("reproducible", 0, 2),
@@ -97,12 +115,11 @@ def _checked(project: Project, path: Path, folder: Path) -> Any:
 @pytest.mark.root
 def test_a_disk_that_is_full_after_the_control(project: Project, small_disk: Path) -> None:
     path = project.describe("head -c 60000000 /dev/urandom > $OUTDIR/big")
-    folder = _workspace(project, "disk")
+    folder = _workspace(project, "disk", "small")
     assert folder == small_disk
     ended = project.commands.run(
         "gcheck", *_FEW, "--workspace", folder, path, cwd=project.root, code=3
     )
     assert "No space left on device" in ended.stderr
     assert "bug" not in ended.stderr
-    assert [p.name for p in (folder / "result").iterdir()] == ["small-check-history.jsonl"]
-    assert history.path_of(folder / "result", "small").read_text() == _PAST
+    assert _unchanged(folder, "small")
