@@ -65,6 +65,18 @@ class TestInstance:
         assert instance.devices(_SPEC, shape)["eth0"]["ipv4.address"] == "10.0.0.7"
         assert "ipv4.gateway = 10.0.0.1" in instance.configuration(_SPEC, shape)["raw.lxc"]
 
+    def test_processors_are_a_number_or_ranges(self) -> None:
+        named = replace(_SPEC, extras={"processors": "1,3"})
+        assert instance.configuration(_SPEC, _SHAPE)["limits.cpu"] == "2"
+        assert instance.configuration(named, _SHAPE)["limits.cpu"] == "1-1,3-3"
+        none = replace(_SPEC, limits=Limits())
+        assert "limits.cpu" not in instance.configuration(none, _SHAPE)
+
+    def test_a_home_elsewhere_is_in_memory_too(self) -> None:
+        moved = instance.configuration(replace(_SPEC, home="/srv/elsewhere"), _SHAPE)["raw.lxc"]
+        assert "tmpfs srv/elsewhere tmpfs" in moved
+        assert "tmpfs home/builder" not in moved
+
     def test_set_uid_programs_work_only_with_sudo(self) -> None:
         plain = instance.configuration(_SPEC, _SHAPE)["raw.lxc"]
         allowed = instance.configuration(replace(_SPEC, sudo=True), _SHAPE)["raw.lxc"]

@@ -27,7 +27,7 @@ class LxdBackend(Backend):
     name = NAME
     summary = "containers of an LXD or Incus daemon, here, remote or clustered"
     needs = "a daemon (LXD or Incus)"
-    varies = frozenset({"scratch"})
+    varies = frozenset({"ids", "home", "processors", "scratch"})
     settings: ClassVar[Mapping[str, str]] = {
         "endpoint": "path of the unix socket, or https://host:8443 (default: this host's daemon)",
         "cert": "our certificate for https (default: ~/.config/lxc/client.crt)",

@@ -64,8 +64,8 @@ def configuration(spec: TargetSpec, shape: Shape) -> dict[str, str]:
     if limits.memory is not None:
         more = shape.scratch if spec.scratch == "tmpfs" else 0
         result["limits.memory"] = f"{limits.memory + more}B"
-    if limits.cpus is not None:
-        result["limits.cpu"] = str(limits.cpus)
+    if cpus := _processors(spec):
+        result["limits.cpu"] = cpus
     if limits.processes is not None:
         result["limits.processes"] = str(limits.processes)
     return result
@@ -102,7 +102,7 @@ def _liblxc(spec: TargetSpec, shape: Shape) -> list[str]:
     if spec.scratch == "tmpfs":
         lines += [
             _tmpfs(place, mode, shape.scratch, inodes)
-            for place, mode in (("tmp", "1777"), (f"home/{spec.user}", "755"))
+            for place, mode in (("tmp", "1777"), (_home(spec), "755"))
         ]
     if shape.nic is not None:
         lines += [
@@ -110,6 +110,17 @@ def _liblxc(spec: TargetSpec, shape: Shape) -> list[str]:
             f"lxc.net.0.ipv4.gateway = {shape.nic.gateway}",
         ]
     return lines
+
+
+def _home(spec: TargetSpec) -> str:
+    return (spec.home or f"/home/{spec.user}").lstrip("/")
+
+
+def _processors(spec: TargetSpec) -> str:
+    """Return how many processors a target may use, or which (ranges: one number is a count)."""
+    named = spec.extras.get("processors", "")
+    ranges = (f"{number}-{number}" for number in named.split(",") if number)
+    return ",".join(ranges) or str(spec.limits.cpus or "")
 
 
 def _tmpfs(place: str, mode: str, size: int, more: str = "") -> str:
