@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gbuild.backends.oci import OciBackend, layout
+from gbuild.backends.oci import OciBackend, layout, machine
 from gbuild.errors import BackendFailure, GbuildError, Unavailable, UsageFailure, WrongHash
 from gbuild.host.store import Store
 from gbuild.model.event import discard
@@ -181,3 +181,15 @@ def test_a_container_that_does_not_start_leaves_nothing(standin: StandIn, image:
         assert "exec format error" in " ".join(caught.value.details)
         assert backend.targets() == ()
     assert list(backend.registry.folder.iterdir()) == []
+
+
+def test_a_container_that_docker_removes_already_is_waited_for(
+    standin: StandIn, tmp_path: Path
+) -> None:
+    """It begins to when the client that runs a container is killed."""
+    begun = tmp_path / "begun"
+    busy = "removal of container x is already in progress"
+    script = f'[ -e {begun} ] && {{ echo "No such container: x" >&2; exit 1; }}; touch {begun}'
+    backend = standin.backend({"rm*": f"{script}; {_says(busy)}"}, name="docker")
+    assert machine.remove(backend.engine, "x") is False
+    assert begun.exists()

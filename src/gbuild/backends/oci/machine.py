@@ -143,8 +143,13 @@ def remove(engine: Engine, name: str) -> bool:
         BackendFailure: it is still there.
     """
     quick = ("--time=0", "--ignore") if engine.kind == "podman" else ()
-    done = engine.ask("rm", "--force", "--volumes", *quick, name, check=False)
-    text = done.stderr.decode(errors="replace")
-    if done.returncode != 0 and "no such container" not in text.lower():
-        raise engine.failure(f"the container {name} could not be removed", done.stderr)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        done = engine.ask("rm", "--force", "--volumes", *quick, name, check=False)
+        text = done.stderr.decode(errors="replace").lower()
+        if done.returncode == 0 or "no such container" in text:
+            break
+        if "in progress" not in text or time.monotonic() > deadline:
+            raise engine.failure(f"the container {name} could not be removed", done.stderr)
+        time.sleep(0.05)  # docker removes it already: its client was killed
     return name in done.stdout.decode(errors="replace")
