@@ -168,7 +168,10 @@ def unregister(manage: Manage, uuid: str) -> bool:
         except Refused as error:
             if error.code == NOT_FOUND:
                 return True  # somebody else was quicker
-            if error.code != LOCKED or time.monotonic() > until:
+            if error.code != LOCKED:
+                manage.ask("unregistervm", uuid)  # files of it are gone: let the name go, too
+                return True
+            if time.monotonic() > until:
                 raise
             time.sleep(_PAUSE)  # the process that ran it lets go of it only now
         else:

@@ -6,18 +6,18 @@ SDK reference of the interface that VBoxManage calls (IMachine, IVirtualBox, ISe
 
 from __future__ import annotations
 
-import json
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from . import hardware, state
-from .hardware import Syntax
-from .state import BUSY, LOCKED, Refusal
+from . import state
+from .state import BUSY, LOCKED, Refusal, Syntax
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_KILL, _TERM = 9, 15
 _INVALID_STATE = "VBOX_E_INVALID_VM_STATE (0x80bb0002)"
 
 
@@ -28,9 +28,8 @@ def main(argv: Sequence[str]) -> int:
 
         guest.main(argv[1])
         return 0
-    if (broken := state.home() / "broken").exists():  # a test says: die in the middle
-        broken.unlink()
-        os.kill(os.getpid(), signal.SIGKILL)
+    if state.told("broken"):  # a test says: die in the middle
+        os.kill(os.getpid(), _KILL)
     if list(argv) == ["--version"]:
         _say("7.0.20r163906")
         return 0
@@ -39,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
         _complain(f"VBoxManage: error: Invalid command '{argv[0] if argv else ''}'")
         return 2
     try:
-        with state.locked():
+        with state.Locked():
             command(list(argv[1:]))
     except Syntax as error:
         _complain(f"VBoxManage: error: {error}")
@@ -161,6 +160,9 @@ def import_(words: list[str]) -> None:
 
     if len(words) != 7 or words[1:4] != ["--vsys", "0", "--vmname"]:
         raise Syntax("Invalid parameter")
+    import json
+    from pathlib import Path
+
     ovf = Path(words[0])
     if not ovf.is_file():
         # IAppliance::read, result VBOX_E_FILE_ERROR: "The appliance file could not be read."
@@ -180,6 +182,9 @@ def export(words: list[str]) -> None:
     if machine["state"] in BUSY:
         # IMachine::exportTo, result VBOX_E_INVALID_VM_STATE: the machine must be powered off.
         raise Refusal("Machine is not powered off", _INVALID_STATE)
+    import json
+    from pathlib import Path
+
     ovf = Path(words[2])
     guest.pack_disk(machine, ovf.parent / "box-disk001.vmdk")
     settings = json.dumps(machine["config"])
@@ -187,8 +192,8 @@ def export(words: list[str]) -> None:
 
 
 def unregistervm(words: list[str]) -> None:
-    """``unregistervm NAME --delete``."""
-    if len(words) != 2 or words[1] != "--delete":
+    """``unregistervm NAME [--delete]``."""
+    if words[1:] not in ([], ["--delete"]):
         raise Syntax("Invalid parameter")
     machine = state.find(words[0])
     if machine["state"] in BUSY:
@@ -202,7 +207,12 @@ def unregistervm(words: list[str]) -> None:
         raise Refusal(
             "Cannot close medium: it has child media", "VBOX_E_OBJECT_IN_USE (0x80bb000c)"
         )
-    state.remove(machine)
+    settings = machine["config"].get("settings_file")
+    if words[1:] and settings and not os.path.exists(settings):
+        # IMachine::deleteConfig, result VBOX_E_IPRT_ERROR: "Could not delete the settings file".
+        raise Refusal("Could not delete the settings file (VERR_FILE_NOT_FOUND)",
+                      "VBOX_E_IPRT_ERROR (0x80bb0005)")  # fmt: skip
+    state.remove(machine, files=bool(words[1:]))
 
 
 def sharedfolder(words: list[str]) -> None:
@@ -229,8 +239,7 @@ def startvm(words: list[str]) -> None:
             "(or being locked or unlocked)",
             LOCKED,
         )
-    if (full := state.home() / "full").exists():  # a test says: no space is left
-        full.unlink()
+    if state.told("full"):  # a test says: no space is left
         # Result of a medium that cannot grow: user manual, "Troubleshooting", "host disk full".
         raise Refusal(
             "VD: error VERR_DISK_FULL opening image file", "NS_ERROR_FAILURE (0x80004005)"
@@ -238,7 +247,7 @@ def startvm(words: list[str]) -> None:
     _say("Waiting for VM to power on...")
     for value in machine["config"].get("storage", {}).values():
         for medium in value["media"].values():
-            if not Path(medium).is_file():
+            if not os.path.isfile(medium):
                 # IMachine::launchVMProcess: the medium is not accessible.
                 raise Refusal(
                     f"Could not open the medium '{medium}'", "VBOX_E_FILE_ERROR (0x80bb0004)"
@@ -262,7 +271,7 @@ def controlvm(words: list[str]) -> None:
 
         guest.unplug(machine)
         return
-    os.kill(machine["process"]["pid"], signal.SIGTERM)
+    os.kill(machine["process"]["pid"], _TERM)
     while state.runs(machine):
         time.sleep(0.01)
     machine["process"], machine["state"] = None, "poweroff"
@@ -271,12 +280,25 @@ def controlvm(words: list[str]) -> None:
 
 def standin(words: list[str]) -> None:
     """``standin install NAME RULE KEY SSHD_CONFIG USER``: what a person does in a window."""
+    from pathlib import Path
+
     from . import guest  # slow to load
 
     _, name, rule, key, configuration, user = words
     shared = ["work"] if user != "root" else []
     machine = state.new(name, forwards=[rule], shared=shared)
     guest.install(machine, Path(key).read_text(), configuration, user)
+
+
+def _hardware(name: str) -> Callable[[list[str]], None]:
+    """Return a command of hardware.py, which is slow to load."""
+
+    def command(words: list[str]) -> None:
+        from . import hardware
+
+        getattr(hardware, name)(words)
+
+    return command
 
 
 _COMMANDS: dict[str, Callable[[list[str]], None]] = {
@@ -287,15 +309,16 @@ _COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "snapshot": snapshot,
     "export": export,
     "import": import_,
-    "modifyvm": hardware.modifyvm,
-    "createvm": hardware.createvm,
-    "clonevm": hardware.clonevm,
-    "convertfromraw": hardware.convertfromraw,
-    "storagectl": hardware.storagectl,
-    "storageattach": hardware.storageattach,
     "sharedfolder": sharedfolder,
     "unregistervm": unregistervm,
     "startvm": startvm,
     "controlvm": controlvm,
     "standin": standin,
+    **{
+        name: _hardware(name)
+        for name in (
+            *("modifyvm", "createvm", "clonevm", "convertfromraw"),
+            *("storagectl", "storageattach"),
+        )
+    },
 }

@@ -227,7 +227,7 @@ def main(uuid: str) -> None:
             _lead_in(rule.split(","), net)
         (folder / "go").touch()
         if children[0].wait() == 0:  # it was shut down from inside
-            with state.locked():
+            with state.Locked():
                 machine = state.find(uuid)
                 machine["state"], machine["process"] = "poweroff", None
                 state.save(machine)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import state
-from .state import Machine, Refusal
+from .state import Machine, Refusal, Syntax
 
 NOT_FOUND = "VBOX_E_OBJECT_NOT_FOUND (0x80bb0001)"
 FILE_ERROR = "VBOX_E_FILE_ERROR (0x80bb0004)"
@@ -39,10 +39,6 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAC = re.compile(r"[0-9A-Fa-f][02468ACEace][0-9A-Fa-f]{10}")
 _CONTROLLERS = {"ide": {"PIIX3", "PIIX4", "ICH6"}, "sata": {"IntelAHCI"}}
 _OS_TYPES = frozenset({"Debian_64", "Ubuntu_64", "Linux26_64", "Other_64"})
-
-
-class Syntax(Exception):
-    """What VBoxManage does not understand: it ends with status 2 and shows how it is used."""
 
 
 def options(words: list[str], known: str, *, flags: str = "") -> dict[str, str]:

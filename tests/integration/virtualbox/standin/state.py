@@ -1,23 +1,32 @@
 """What the stand-in keeps on disk: one folder a machine, below VBOX_USER_HOME.
 
 VirtualBox keeps its settings there, too (user manual, "Where Oracle VM VirtualBox stores its
-files"). Only the standard library is used: the stand-in runs as a program of the host.
+files"). Only the standard library is used: the stand-in runs as a program of the host. It is run
+hundreds of times: what is slow to load (pathlib, json, re) is loaded only where it is needed.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
+import marshal
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
-Machine = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from io import BufferedWriter
+    from pathlib import Path
+    from typing import Any
+
+    Machine = dict[str, Any]
+else:
+    Machine = dict
 
 BUSY = ("running", "paused")
 LOCKED = "VBOX_E_INVALID_OBJECT_STATE (0x80bb0007)"
+
+
+class Syntax(Exception):
+    """What VBoxManage does not understand: it ends with status 2 and shows how it is used."""
 
 
 class Refusal(Exception):
@@ -32,17 +41,27 @@ class Refusal(Exception):
 
 def home() -> Path:
     """Return the folder of everything."""
-    folder = Path(os.environ["VBOX_USER_HOME"])
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    from pathlib import Path
+
+    return Path(_home())
 
 
-@contextmanager
-def locked() -> Iterator[None]:
-    """Keep other VBoxManages out, as the one VBoxSVC of a person does."""
-    with (home() / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _home() -> str:
+    return os.environ["VBOX_USER_HOME"]
+
+
+class Locked:
+    """Keeps other VBoxManages out, as the one VBoxSVC of a person does."""
+
+    _file: BufferedWriter
+
+    def __enter__(self) -> None:
+        os.makedirs(_home(), exist_ok=True)
+        self._file = open(f"{_home()}/lock", "wb")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
 
 def folder_of(machine: Machine) -> Path:
@@ -52,18 +71,24 @@ def folder_of(machine: Machine) -> Path:
 
 def save(machine: Machine) -> None:
     """Write a machine down, whole or not at all."""
-    folder = folder_of(machine)
-    folder.mkdir(parents=True, exist_ok=True)
-    half = folder / "machine.json.half"
-    half.write_text(json.dumps(machine, indent=1))
-    half.rename(folder / "machine.json")
+    folder = f"{_home()}/machines/{machine['uuid']}"
+    os.makedirs(folder, exist_ok=True)
+    half = f"{folder}/machine.half"
+    with open(half, "wb") as file:
+        marshal.dump(machine, file)
+    os.rename(half, f"{folder}/machine")
 
 
 def machines() -> list[Machine]:
     """Return every machine, by name; one whose process has died is ``aborted``."""
     found = []
-    for path in (home() / "machines").glob("*/machine.json"):
-        machine = json.loads(path.read_text())
+    folder = f"{_home()}/machines"
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        try:
+            with open(f"{folder}/{name}/machine", "rb") as file:
+                machine = marshal.load(file)  # noqa: S302 - our own file
+        except FileNotFoundError:
+            continue  # made or removed just now
         if machine["state"] in ("running", "paused") and not runs(machine):
             machine["state"] = "aborted"
             machine["process"] = None
@@ -110,14 +135,27 @@ def new(name: str, *, uuid: str | None = None, **settings: Any) -> Machine:
 
 def new_uuid() -> str:
     """Return a name that nothing else has."""
-    return Path("/proc/sys/kernel/random/uuid").read_text().strip()
+    with open("/proc/sys/kernel/random/uuid") as file:
+        return file.read().strip()
 
 
-def remove(machine: Machine) -> None:
-    """Forget a machine and its files: settings, disks of its own."""
-    import shutil  # slow to load, and most commands need none of it
+def told(name: str) -> bool:
+    """Say whether a test has left a mark, and take it away."""
+    try:
+        os.unlink(f"{_home()}/{name}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def remove(machine: Machine, *, files: bool = True) -> None:
+    """Forget a machine, and its files: settings, disks of its own."""
+    import shutil
+    from pathlib import Path
 
     shutil.rmtree(folder_of(machine))
+    if not files:
+        return
     if settings := machine["config"].get("settings_file"):
         shutil.rmtree(Path(settings).parent)
     if not machine["config"].get("parent"):
@@ -135,7 +173,8 @@ def runs(machine: Machine) -> bool:
 def born(pid: int) -> str:
     """Return when a process started, in ticks since the boot; nothing if there is none."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
     except OSError:
         return ""
     return "" if fields[0] in ("Z", "X") else fields[19]
