@@ -112,6 +112,10 @@ class Hypervisor:
         if "error" not in answers[0]:
             self._ask("device_del", id=_OUTSIDE)
 
+    def release(self) -> None:
+        """Let QEMU end with its machine: libvirt has it wait for a daemon, which may be dead."""
+        self._order("set-action", shutdown="poweroff")
+
     def hush(self) -> None:
         """Let nothing more of the console come to this host: it could fill the disk."""
         backend = {"type": "null", "data": {}}

@@ -28,7 +28,7 @@ from gbuild.target.backend import TargetSpec
 from gbuild.target.guest import Guest, archive
 from gbuild.target.registry import Entry, new_id
 
-_BOOT = 180.0
+_BOOT = 600.0
 """Seconds until a machine is ready for its order, and again until it lets SSH in."""
 
 _TAIL = 2000
@@ -79,6 +79,7 @@ class Launch:
             handle = Hypervisor(self.connect, domain.uuid, identity, spec.name)
             with _with_console(domain.console):
                 how = self._machine(domain)
+                handle.release()
                 if spec.network:
                     self._connect(handle, folder, shape)
                 self._order(inside, detached=detached)
