@@ -35,6 +35,7 @@ ALL = (
     "lxc",
     "oci",
     "lxd",
+    "kvm",
     "growth",
     "exec",
     "second_build",

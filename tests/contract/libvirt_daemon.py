@@ -1,8 +1,11 @@
-"""A libvirt daemon on private folders, in a mount namespace of its own, ended whatever happens."""
+"""A libvirt daemon on private folders, in a mount namespace of its own, ended whatever happens.
+
+Folders of this host that are missing are made, empty, to mount the private ones on, and stay: to
+remove one would take it away from another daemon that has just mounted there, too.
+"""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -34,51 +37,76 @@ namespaces = []
 cgroup_controllers = []
 """
 _PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/nonexistent"}
-_PATIENCE = 60
+_PATIENCE = 120
+
+
+class Daemon:
+    """A daemon over one folder; it can be started again there after its end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._socket = folder / "run" / "libvirt-sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def uri(self) -> str:
+        """Its address."""
+        return f"qemu:///system?socket={self._socket}"
+
+    def start(self) -> None:
+        """Start it; returns when it listens."""
+        self._socket.unlink(missing_ok=True)
+        words = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _START, "sh")
+        with (self._folder / "out").open("wb") as out:
+            self._process = subprocess.Popen(
+                (*words, self._folder), env=_PLAIN, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=out, start_new_session=True,
+            )  # fmt: skip
+        until = time.monotonic() + _PATIENCE
+        while not self._socket.exists():
+            assert self._process.poll() is None, (self._folder / "out").read_text()
+            assert time.monotonic() < until, "libvirtd does not listen"
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """Let it die in the middle of whatever it does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+@contextmanager
+def started() -> Iterator[Daemon]:
+    """Start a daemon. Needs root."""
+    folder = Path(tempfile.mkdtemp(prefix="gbv", dir="/var/tmp"))  # sockets have short names
+    folder.chmod(0o755)
+    for name, place in _PLACES.items():
+        (folder / name).mkdir(mode=0o755)
+        (folder / f"{name}.place").write_text(place)
+        Path(place).mkdir(parents=True, exist_ok=True)
+    (folder / "etc" / "qemu.conf").write_text(_QEMU)
+    (folder / "etc" / "libvirtd.conf").write_text('auth_unix_rw = "none"\n')
+    daemon = Daemon(folder)
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()
+        shutil.rmtree(folder)
 
 
 @contextmanager
 def running() -> Iterator[str]:
     """Start a daemon; yields its address. Needs root."""
-    folder = Path(tempfile.mkdtemp(prefix="gbv", dir="/var/tmp"))  # sockets have short names
-    folder.chmod(0o755)
-    made = [place for name, place in _PLACES.items() if _prepare(folder, name, Path(place))]
-    (folder / "etc" / "qemu.conf").write_text(_QEMU)
-    (folder / "etc" / "libvirtd.conf").write_text('auth_unix_rw = "none"\n')
-    words = ("unshare", "--mount", "--propagation", "private", "sh", "-c", _START, "sh", folder)
-    with (folder / "out").open("wb") as out:
-        daemon = subprocess.Popen(
-            words, env=_PLAIN, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        _await(folder / "run" / "libvirt-sock", daemon)
-        yield f"qemu:///system?socket={folder}/run/libvirt-sock"
-    finally:
-        daemon.terminate()
-        try:
-            daemon.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait()
-        for place in made:
-            os.rmdir(place)
-        shutil.rmtree(folder)
-
-
-def _prepare(folder: Path, name: str, place: Path) -> bool:
-    """Make one private folder; say whether its place on this host had to be made, too."""
-    (folder / name).mkdir(mode=0o755)
-    (folder / f"{name}.place").write_text(str(place))
-    if place.exists():
-        return False
-    place.mkdir()
-    return True
-
-
-def _await(path: Path, daemon: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + _PATIENCE
-    while not path.exists():
-        assert daemon.poll() is None, (path.parents[1] / "out").read_text()
-        assert time.monotonic() < until, "libvirtd does not listen"
-        time.sleep(0.02)
+    with started() as daemon:
+        yield daemon.uri

@@ -1,6 +1,6 @@
 """Virtual machines keep the contract, on a libvirt daemon of the test's own, emulated.
 
-Emulation is slow, and slower beside other tests: only with ``GBUILD_TEST_FULL=1``.
+Emulation is slow, so they are restored from one saved state, and trees are small.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +20,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gbuild.backends.kvm import KvmBackend
-from gbuild.errors import UsageFailure
+from gbuild.backends.kvm.domain import NAMESPACE
+from gbuild.backends.kvm.library import Connection, connect
+from gbuild.errors import BackendFailure, UsageFailure
 from gbuild.host.store import Store
+from gbuild.model.event import Event, Sink, discard
 from gbuild.model.image import Image
-from gbuild.target.backend import Backend, TargetSpec
+from gbuild.target.backend import Backend, Machine, TargetSpec
 from gbuild.target.contract import BackendContract, Start
 from gbuild.target.registry import Registry
 
@@ -31,11 +36,10 @@ from .kvm_image import bootable
 if TYPE_CHECKING:
     from tests.conftest import Common
 
-if not os.environ.get("GBUILD_TEST_FULL"):
-    pytest.skip("emulated machines are slow: GBUILD_TEST_FULL=1", allow_module_level=True)
-
 if shutil.which("libvirtd") is None or shutil.which("qemu-system-x86_64") is None:
     pytest.skip("libvirtd or qemu is not installed", allow_module_level=True)
+
+libvirt = pytest.importorskip("libvirt", reason="libvirt-python is not installed")
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -45,8 +49,9 @@ _RANDOM = "cat /proc/sys/kernel/random/uuid; head -c 16 /dev/urandom | sha256sum
 
 class TestKvm(BackendContract):
     kind = KvmBackend
+    kills = 3
     files = 1_000  # trees go the same way as on userns
-    patience = 10.0  # emulation is slow, and two of it side by side are slower
+    patience = 5.0  # emulation is slow, and two of it side by side are slower
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
@@ -75,19 +80,83 @@ class TestKvm(BackendContract):
         stray = {str(one) for one in folder.iterdir()} - known
         return super().leftovers(name, store) | stray | set(_running(str(folder), known))
 
-    def test_what_is_restored_twice_is_not_the_same(self, start: Start) -> None:
-        one, two = start(name="one"), start(name="two")
+    def test_what_is_restored_twice_is_not_the_same(self, machine: Machine, start: Start) -> None:
+        one, two = machine, start(name="two")
         assert {one.facts["start"], two.facts["start"]} == {"restored"}
         assert one.host_key != two.host_key
+        assert _port(one) != _port(two)
         assert self.out(one, _RANDOM) != self.out(two, _RANDOM)
         clocks = [int(self.out(machine, "printf '%(%s)T' -1")) for machine in (one, two)]
         assert abs(clocks[0] - clocks[1]) < 60 * self.patience
+
+    def test_the_machine_is_another_one_when_asked(self, start: Start) -> None:
+        later = 40_000_000
+        extras = {"clock.wall": str(later), "processor.model": "Nehalem", "processors": "0"}
+        machine = start(name="another", extras=extras)
+        script = (
+            "printf '%(%s)T ' -1; cat /sys/class/rtc/rtc0/since_epoch; nproc;"
+            " grep -c Nehalem /proc/cpuinfo"
+        )
+        clock, hardware, processors, named = map(int, self.out(machine, script).split())
+        now = time.time() + later
+        for shown in (clock, hardware):
+            assert now - 60 * self.patience < shown < now + 5
+        assert (processors, named) == (1, 1)
+        assert machine.facts["processor"] == "Nehalem"
 
     def test_a_lock_without_a_kernel_is_told(self, backend: Backend, image: Image) -> None:
         bare = replace(image, environment=replace(image.environment, boot=()))
         with pytest.raises(UsageFailure, match="has no kernel") as caught:
             backend.start(self.spec(bare))
         assert caught.value.hint == "pin one: glock --boot DESCRIPTOR"
+
+    def test_prune_ends_what_carries_our_mark_and_nothing_else(
+        self, backend: Backend, store: Store, tmp_path: Path
+    ) -> None:
+        here, elsewhere = str(store.root), str(tmp_path)
+        connection = connect(self.options["uri"])
+        try:
+            for name, mark in (("stray", here), ("foreign", elsewhere), ("plain", None)):
+                connection.createXML(_bare(name, mark), libvirt.VIR_DOMAIN_START_PAUSED)
+            assert "domain of id-of-stray" in backend.prune()
+            assert _named(connection) >= {"foreign", "plain"}
+            assert "stray" not in _named(connection)
+        finally:
+            for domain in connection.listAllDomains():
+                if domain.name() in ("stray", "foreign", "plain"):
+                    domain.destroy()
+            connection.close()
+
+    def test_a_full_disk_ends_the_target(self, backend: Backend, image: Image) -> None:
+        """Rather than let it go on with something else than it wrote."""
+        place = backend.store.root / "kvm" / "targets"
+        mount = ("-t", "tmpfs", "-o", "size=40m,mode=711", "gbuild-test", place)
+        subprocess.run(("mount", *mount), check=True)
+        try:
+            with libvirt_daemon.started() as daemon:  # sees what was mounted before
+                told: list[Event] = []
+                own = self._on(daemon.uri, backend, told.append)
+                machine = own.start(self.spec(image, name="crowded"))
+                words = ["sh", "-c", "head -c 200M /dev/zero >big; sleep 3600"]
+                with (
+                    self.target(machine) as target,
+                    pytest.raises(BackendFailure, match="lost the connection"),
+                ):
+                    target.run(words, user="builder")
+                said = "what crowded writes finds no room on this host: it is ended"
+                assert said in [one.text for one in told if one.kind == "warning"]
+                assert not machine.alive()
+                machine.stop()
+            assert list(place.iterdir()) == []
+        finally:
+            subprocess.run(("umount", place), check=True)
+
+    def _on(self, uri: str, backend: Backend, sink: Sink = discard) -> Backend:
+        """Return the backend on another daemon."""
+        options = {**self.options, "uri": uri}
+        return KvmBackend(
+            store=backend.store, environment=backend.environment, sink=sink, options=options
+        )
 
 
 def test_an_ordinary_user_needs_no_root(open_folder: Path, common: Common) -> None:
@@ -113,6 +182,29 @@ def test_an_ordinary_user_needs_no_root(open_folder: Path, common: Common) -> No
     assert seen["left"] == []
     assert seen["facts"]["uri"] == "qemu:///session"
     assert seen["facts"]["network"] == "passt"
+
+
+def _port(machine: Machine) -> int:
+    with machine.connect() as stream:
+        port: int = stream.getpeername()[1]
+        return port
+
+
+def _bare(name: str, store: str | None) -> str:
+    """Describe a domain that never runs, with our mark or without one."""
+    mark = "" if store is None else (
+        f'<metadata><gbuild:target xmlns:gbuild="{NAMESPACE}" store="{store}"'
+        f' id="id-of-{name}"/></metadata>'
+    )  # fmt: skip
+    return (
+        f'<domain type="qemu"><name>{name}</name>{mark}<memory unit="MiB">32</memory>'
+        '<os><type arch="x86_64" machine="pc">hvm</type></os>'
+        '<devices><memballoon model="none"/></devices></domain>'
+    )
+
+
+def _named(connection: Connection) -> set[str]:
+    return {domain.name() for domain in connection.listAllDomains()}
 
 
 def _running(folder: str, known: set[str]) -> Iterator[str]:

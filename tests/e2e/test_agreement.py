@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .conftest import build_hello
+from .conftest import DESCRIPTORS, Result, build_hello
 from .ready import ready
 
 if TYPE_CHECKING:
-    from .conftest import Commands, Result
+    from .conftest import Commands, Project
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
 HELLO = ("lxc", "lxd", "oci", *(("kvm",) if os.environ.get("GBUILD_TEST_FULL") else ()))
-"""Emulated, a build takes many minutes: only when it is asked for."""
+"""Emulated, hello takes many minutes: only when it is asked for, see _LIBRARY."""
+
+_LIBRARY = """\
+tar -xf zlib_1.2.13.dfsg.orig.tar.bz2
+cd zlib-*
+./configure --static
+make "${MAKEOPTS[@]}" libz.a
+strip --strip-debug libz.a
+cp libz.a "$OUTDIR"
+"""
+_ITS_FILES = (DESCRIPTORS / "zlib.yml").read_text().partition("files:\n")[2].partition("script:")[0]
 
 
 def _backends(*names: str) -> list[Any]:
@@ -31,3 +42,17 @@ def test_hello_is_the_same_on(
 ) -> None:
     with ready(backend, commands, place) as (here, work):
         assert build_hello(here, locked_hello, work, "--backend", backend) == built_hello
+
+
+@pytest.mark.backend("kvm")
+def test_a_library_is_the_same_in_an_emulated_machine(
+    project: Project, commands: Commands, place: Path
+) -> None:
+    """A tenth of hello's work, so that every run of the tests can afford it."""
+    path = project.describe(_LIBRARY, name="library", more=f"files:\n{_ITS_FILES}")
+    project.gbuild(path)
+    with ready("kvm", commands, place) as (here, work):
+        for part in project.root.glob("library.*"):
+            shutil.copy(part, work)
+        here.run("gbuild", "--workspace", work, "--backend", "kvm", work / path.name, cwd=work)
+    assert Result.of(work, "library") == Result.of(project.root, "library")
