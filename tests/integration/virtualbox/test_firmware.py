@@ -20,7 +20,7 @@ from tests.contract.kvm_image import bootable
 from gbuild.backends.virtualbox import hardware, ports, room
 from gbuild.backends.virtualbox.bases import Base, Bases
 from gbuild.backends.virtualbox.machine import VirtualBoxMachine
-from gbuild.backends.virtualbox.manage import Manage
+from gbuild.backends.virtualbox.manage import Info, Manage
 from gbuild.backends.virtualbox.way import Way
 from gbuild.host.store import Store
 from gbuild.model.event import discard
@@ -52,6 +52,9 @@ class _Hypervisor:
     def ask(self, *words: str) -> str:
         self.told.append(words)
         return ""
+
+    def find(self, name: str) -> Info:
+        return Info({"UUID": name, "name": name, "VMState": "running"})
 
 
 def test_the_disk_boots_and_holds_a_target(common: Common, open_folder: Path) -> None:
