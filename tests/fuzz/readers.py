@@ -6,6 +6,8 @@ is an answer that contradicts itself.
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from unittest.mock import patch
@@ -14,11 +16,13 @@ from gbuild.errors import GbuildError
 from gbuild.formats import (
     authenticode,
     dsse,
+    gitian_downloader,
     gpgstatus,
     macho,
     openpgp,
     report_quick,
 )
+from gbuild.formats import feed as rss
 from gbuild.formats.artifacts import artifacts
 from gbuild.formats.descriptor import parse_descriptor
 from gbuild.formats.lockfile import read_lock, write_lock
@@ -29,10 +33,12 @@ from gbuild.formats.problems import InvalidText
 from gbuild.formats.report import read_report, write_report
 from gbuild.formats.signers import read_signers
 from gbuild.formats.sums import read_sums
+from gbuild.host import zipped
 from gbuild.model.manifest import Report
 from gbuild.verify import stated
 
 FINGERPRINT = "0123456789ABCDEF0123456789ABCDEF01234567"
+LINK = re.compile("h.*")
 KEYS = gpgstatus.read_keys(f"pub:u:255:22:K:1:::u:::sc::::::\nfpr:::::::::{FINGERPRINT}:\n")
 
 
@@ -158,11 +164,33 @@ def program(data: bytes) -> None:
                 form.detach(data)
 
 
+def download(data: bytes) -> None:
+    found = gitian_downloader.read_config(data, path="x")
+    assert all(len(each.fingerprint) == 40 for each in found.signers)
+    with suppress(GbuildError):
+        found.policy(None if found.minimum else 1)
+
+
+def feed(data: bytes) -> None:
+    match = rss.first_match(data, xpath="//item/link/text()", pattern=LINK)
+    assert match is None or match.string == match.string.strip()
+
+
+def package(data: bytes) -> None:
+    with zipped.opened(io.BytesIO(data), what="x") as archive:
+        for name in archive.names():
+            assert name.isprintable()
+            assert not name.startswith("/")
+            assert ".." not in name.split("/")
+            with suppress(GbuildError):
+                assert len(archive.read(name, limit=1 << 16)) <= 1 << 16
+
+
 READERS: Mapping[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
         report, manifest, sums, signature, key, status, listing, policy, signers, descriptor, lock,
-        envelope, program,
+        envelope, program, download, feed, package,
     )
 }  # fmt: skip
 
