@@ -11,6 +11,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,7 +23,7 @@ import pytest
 from gbuild.backends.kvm import KvmBackend
 from gbuild.backends.kvm.domain import NAMESPACE
 from gbuild.backends.kvm.library import Connection, connect
-from gbuild.errors import BackendFailure, UsageFailure
+from gbuild.errors import BackendFailure, HostFailure, UsageFailure
 from gbuild.host.store import Store
 from gbuild.model.event import Event, Sink, discard
 from gbuild.model.image import Image
@@ -126,6 +127,31 @@ class TestKvm(BackendContract):
                 if domain.name() in ("stray", "foreign", "plain"):
                     domain.destroy()
             connection.close()
+
+    def test_a_daemon_that_dies_in_mid_build_takes_the_target_along(
+        self, backend: Backend, image: Image, store: Store
+    ) -> None:
+        with libvirt_daemon.started() as daemon:
+            own = self._on(daemon.uri, backend)
+            machine = own.start(self.spec(image, name="bereft"))
+            death = threading.Timer(1.0, daemon.kill)
+            with self.target(machine) as target:
+                target.run(["true"], user="builder", check=True)
+                death.start()
+                with pytest.raises(BackendFailure, match=r"lost the connection|does not answer"):
+                    target.run(["sleep", "3600"], user="builder")
+            death.join()
+            with pytest.raises(HostFailure, match="libvirt does not answer"):
+                own.start(self.spec(image, name="late"))
+            assert [one.name for one in own.targets() if one.state == "running"] == []
+            [entry] = [one for one in Registry(store, "kvm").entries() if one.name == "bereft"]
+            until = time.monotonic() + 60 * self.patience
+            while list(_running(entry.held["folder"][0], set())):  # the machine ends itself
+                assert time.monotonic() < until
+                time.sleep(0.2)
+            daemon.start()
+            assert "target bereft" in own.prune()
+            assert self.leftovers("bereft", store) == set()
 
     def test_a_full_disk_ends_the_target(self, backend: Backend, image: Image) -> None:
         """Rather than let it go on with something else than it wrote."""
