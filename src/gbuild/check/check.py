@@ -30,6 +30,7 @@ from gbuild.engine.prepare import Parts
 from gbuild.engine.workspace import Workspace
 from gbuild.errors import UsageFailure
 from gbuild.model.check import (
+    NOT_ASKED,
     BuildKind,
     CheckBuild,
     CheckedArtifact,
@@ -206,7 +207,7 @@ def tried(grounds: Grounds, options: CheckOptions) -> tuple[Tried, ...]:
             control=v.control,
             varied=v.varied,
             needs=v.needs,
-            missing=missing or ("" if _wanted(v, options) else "not asked for"),
+            missing=missing or ("" if _wanted(v, options) else NOT_ASKED),
         )
         for v, missing in applicable(grounds)
     )

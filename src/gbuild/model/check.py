@@ -8,6 +8,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Literal
 
+NOT_ASKED = "not asked for"
+"""Why a variation is not tried that the person left out."""
+
 BuildKind = Literal["control", "all", "repeat", "test", "axis"]
 
 

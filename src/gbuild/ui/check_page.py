@@ -20,7 +20,7 @@ from gbuild.model.check import (
     TriedAxis,
 )
 from gbuild.ui import standalone
-from gbuild.ui.check_text import because, outcome, summary
+from gbuild.ui.check_text import because, not_varied, outcome, summary
 from gbuild.ui.escape import html
 
 _WIDEST = 320
@@ -102,9 +102,8 @@ def _matrix(result: CheckResult) -> Iterator[str]:
         '<p class="soft">✗ is enough to change it · + changes it together with another one · '
         "? may change it · ✓ varied and the same · – not varied</p>"
     )
-    missing = [f"{html(t.name)}: {html(t.missing)}" for t in result.variations if t.missing]
-    if missing:
-        yield f'<p class="soft">Not varied: {"; ".join(missing)}.</p>'
+    if missing := ", ".join(not_varied(result)):
+        yield f'<p class="soft">Not varied: {html(missing)}.</p>'
     yield "</section>"
 
 

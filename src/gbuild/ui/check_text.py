@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gbuild.model.check import CheckedArtifact, CheckResult, Reproducible, Tried, TriedAxis
+from gbuild.model.check import (
+    NOT_ASKED,
+    CheckedArtifact,
+    CheckResult,
+    Reproducible,
+    Tried,
+    TriedAxis,
+)
 from gbuild.ui.table import plain
 
 
@@ -35,14 +42,23 @@ def lines(result: CheckResult) -> Iterator[str]:
     for build in result.builds:
         if build.failure:
             yield f"build {build.number} failed and counts as changed: {build.failure}"
-    missing = [f"{t.name} ({t.missing})" for t in result.variations if t.missing]
-    if missing:
-        yield f"not varied: {', '.join(missing)}"
+    if missing := ", ".join(not_varied(result)):
+        yield f"not varied: {missing}"
     yield from (f"{axis.words}: {outcome(axis)}" for axis in result.axes if axis.state != "not run")
     rest = [f"{axis.name}" for axis in result.axes if axis.state == "not run"]
     if rest:
         yield f"not run: {', '.join(rest)} (--also, see gcheck --list)"
     yield f"{len(result.builds)} builds in {result.seconds:.0f} s"
+
+
+def not_varied(result: CheckResult) -> Iterator[str]:
+    """Yield what was not varied, and why; what nobody asked for is counted only."""
+    left_out = sum(tried.missing == NOT_ASKED for tried in result.variations)
+    for tried in result.variations:
+        if tried.missing not in ("", NOT_ASKED):
+            yield f"{tried.name} ({tried.missing})"
+    if left_out:
+        yield f"{left_out} {NOT_ASKED}"
 
 
 def _artifact(artifact: CheckedArtifact) -> Iterator[str]:

@@ -14,6 +14,7 @@ from gbuild.check.document import document
 from gbuild.errors import UsageFailure
 from gbuild.formats.waivers import WaiversInvalid, parse_waivers
 from gbuild.model.check import (
+    NOT_ASKED,
     CheckBuild,
     CheckedArtifact,
     CheckResult,
@@ -97,6 +98,14 @@ def test_axes_are_shown_as_not_run_unless_asked() -> None:
     assert document(asked)["reproducible"] is False
     assert replace(asked, axes=(replace(LXC, waived=("ok",)),)).passes
     assert not replace(asked, axes=(replace(LXC, state="failed", differing=()),)).passes
+
+
+def test_what_was_left_out_is_counted() -> None:
+    left = Tried(name="home", control="x", varied="y", missing=NOT_ASKED)
+    some = replace(RESULT, variations=(*RESULT.variations, left, left))
+    said = "cache (the descriptor has no cache), 2 not asked for"
+    assert f"not varied: {said}" in list(check_text.lines(some))
+    assert f"Not varied: {said}." in check_page.page(some, ())
 
 
 def test_the_document_follows_its_schema() -> None:
