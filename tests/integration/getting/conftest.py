@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from tests.integration.inputs.conftest import site
-from tests.integration.signing.people import Person
+from tests.integration.signing.people import Person, new_home
 
 from .project import Project, Signer
 
@@ -21,12 +19,12 @@ __all__ = ["project", "signers", "site"]
 def signers() -> Iterator[Mapping[str, Signer]]:
     made: dict[str, Signer] = {}
     for name in ("alice", "bob", "carol"):
-        person = Person(Path(tempfile.mkdtemp(prefix="gb", dir="/tmp")))  # sockets: short paths
+        person = Person(new_home())
         key = person.make(f"{name} <{name}@example.org>")
         made[name] = Signer(name=name, person=person, key=key, armored=person.export(key))
     yield made
     for each in made.values():
-        subprocess.run(["gpgconf", "--homedir", each.person.home, "--kill", "all"], check=False)
+        each.person.end_agent()
         shutil.rmtree(each.person.home, ignore_errors=True)
 
 

@@ -11,25 +11,33 @@ from pathlib import Path
 
 import pytest
 
-from .people import Person, Workspace
+from .people import Person, Pool, Workspace, new_home
 
 NEAR = Path(__file__).parents[3].parent / "shared" / "corpus"
 
 
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Pool]:
+    """Give the keys that every test gets a copy of."""
+    made = Pool()
+    yield made
+    made.remove()
+
+
 @pytest.fixture
-def person() -> Iterator[Callable[[], Person]]:
-    """Return a maker of persons; agent sockets need short paths."""
-    homes: list[Path] = []
+def person(pool: Pool) -> Iterator[Callable[[], Person]]:
+    """Return a maker of persons."""
+    made: list[Person] = []
+    pool.forget()
 
     def make() -> Person:
-        home = Path(tempfile.mkdtemp(prefix="gb", dir="/tmp"))
-        homes.append(home)
-        return Person(home)
+        made.append(Person(new_home(), pool))
+        return made[-1]
 
     yield make
-    for home in homes:
-        subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False)
-        shutil.rmtree(home, ignore_errors=True)
+    for each in made:
+        each.end_agent()
+        shutil.rmtree(each.home, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

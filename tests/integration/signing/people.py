@@ -7,8 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gbuild.formats.manifest import write_manifest
 from gbuild.formats.report import write_report
@@ -30,11 +33,55 @@ script: |
 """
 
 
+class Pool:
+    """Homes with one key each, made once and copied: to make one is to wait for an agent.
+
+    The second key of the same description that a test asks for is another one than the first.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[object, ...], tuple[Path, str]] = {}
+        self._taken: Counter[tuple[object, ...]] = Counter()
+
+    def forget(self) -> None:
+        """Begin with the first keys again: another test asks."""
+        self._taken.clear()
+
+    def fill(self, home: Path, *words: str, **named: Any) -> str:
+        """Put a key into an empty home, and return its fingerprint."""
+        wanted = (*words, *sorted(named.items()))
+        number = self._taken[wanted]
+        self._taken[wanted] += 1
+        if (wanted, number) not in self._made:
+            person = Person(new_home())
+            fingerprint = person.make(*words, **named)
+            person.end_agent()
+            self._made[wanted, number] = (person.home, fingerprint)
+        made, fingerprint = self._made[wanted, number]
+        shutil.copytree(made, home, dirs_exist_ok=True, ignore=shutil.ignore_patterns("S.*", ".#*"))
+        return fingerprint
+
+    def remove(self) -> None:
+        """Remove every home."""
+        for home, _ in self._made.values():
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def new_home() -> Path:
+    """Make an empty GNUPGHOME; agents' sockets need short paths."""
+    return Path(tempfile.mkdtemp(prefix="gb", dir="/tmp"))
+
+
 @dataclass
 class Person:
     """A GNUPGHOME of its own; its agent ends with the test."""
 
     home: Path
+    pool: Pool | None = None
+
+    def end_agent(self) -> None:
+        """End the agent that gpg left behind."""
+        subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "all"], check=False)
 
     def gpg(self, *words: str | Path, at: str | None = None, stdin: bytes = b"") -> bytes:
         clock = [] if at is None else ["--faked-system-time", f"{at}T000000!"]
@@ -58,6 +105,8 @@ class Person:
         at: str | None = None,
     ) -> str:
         """Make a key and return its fingerprint."""
+        if self.pool is not None and not any(self.home.iterdir()):
+            return self.pool.fill(self.home, user_id, algorithm, expires=expires, at=at)
         before = set(self.fingerprints())
         self.gpg("--quick-generate-key", user_id, algorithm, "sign", expires, at=at)
         (new,) = set(self.fingerprints()) - before
