@@ -194,7 +194,7 @@ class Connection:
 
     def _failure(self, what: str, timeout: float, error: Exception, *, late: bool) -> GbuildError:
         if self._silent:
-            text = f"the stream to target {self._machine.name} stayed silent"
+            text = f"waited for {what}, and nothing greeted"
             return Silent(text, details=self._machine.overheard())
         if late:
             said = self._machine.overheard()
