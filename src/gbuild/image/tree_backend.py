@@ -96,8 +96,15 @@ class TreeBackend(keeper.Keepable):
         for folder in self.registry.abandoned_scratch():
             self.copies.remove_scratch(folder)
             removed.append(str(folder))
-        return (*removed, *cgroup.remove_leftovers(cgroup.places()))
+        return (*removed, *self.sweep())
 
     def release(self, entry: Entry) -> tuple[str, ...]:
         """Remove what a dead target held on this host; return what there was."""
         return cgroup.remove_dead(entry.held.get("groups", ()))
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove what drivers left that were killed before they wrote a target down.
+
+        Here that is control groups; whoever writes targets down first has nothing to sweep.
+        """
+        return cgroup.remove_leftovers(cgroup.places())
