@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -156,10 +157,11 @@ def test_a_failed_start_leaves_nothing(backend: UsernsBackend) -> None:
 
 def test_many_starts_grow_nothing(backend: UsernsBackend) -> None:
     def footprint() -> tuple[int, int, int]:
+        gc.collect()  # files that only unreachable objects hold open are none of a target's
         return len(descendants(os.getpid())), _mounts(), len(list(Path("/proc/self/fd").iterdir()))
 
     backend.start(spec()).stop()
     before = footprint()
     for _ in range(20):
         backend.start(spec()).stop()
-    assert footprint() == before
+    assert all(now <= then for now, then in zip(footprint(), before, strict=True))
