@@ -41,11 +41,7 @@ def page(result: CheckResult, earlier: Sequence[Past], *, version: str = "") -> 
         version: of the program, this one's by default.
     """
     style = standalone.asset("page.css") + standalone.asset("check.css")
-    return "\n".join([
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        *standalone.head(f"Is {result.name} reproducible?", style),
-        "<body>",
+    body = (
         *_header(result),
         "<main>",
         *_matrix(result),
@@ -54,11 +50,11 @@ def page(result: CheckResult, earlier: Sequence[Past], *, version: str = "") -> 
         *_builds(result),
         *_history(result, earlier),
         "</main>",
-        standalone.footer("gcheck", version or __version__),
-        "</body>",
-        "</html>",
-        "",
-    ])  # fmt: skip
+    )
+    title = f"Is {result.name} reproducible?"
+    return standalone.page(
+        title, body, style=style, command="gcheck", version=version or __version__
+    )
 
 
 def _header(result: CheckResult) -> Iterator[str]:

@@ -33,22 +33,18 @@ def page(differing: Differing, *, version: str = "") -> str:
     """Return the whole page; the same comparison gives the same bytes."""
     style = standalone.asset("page.css") + standalone.asset("check.css")
     style += standalone.asset("comparison.css")
-    return "\n".join([
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        *standalone.head(f"{differing.a} and {differing.b}", style),
-        "<body>",
+    body = (
         *_header(differing),
         "<main>",
         *_inputs(differing),
         *(line for artifact in differing.artifacts for line in _artifact(artifact)),
         *_same(differing),
         "</main>",
-        standalone.footer("gdiff", version or __version__),
-        "</body>",
-        "</html>",
-        "",
-    ])  # fmt: skip
+    )
+    title = f"{differing.a} and {differing.b}"
+    return standalone.page(
+        title, body, style=style, command="gdiff", version=version or __version__
+    )
 
 
 def _header(differing: Differing) -> Iterator[str]:

@@ -40,23 +40,22 @@ def page(
     """
     ordered = enumerate(sorted(verdicts, key=_newest, reverse=True))
     style, script = standalone.asset("page.css"), standalone.asset("page.js")
-    return "\n".join([
-        "<!DOCTYPE html>",
-        '<html lang="en">',
-        *standalone.head(f"Signatures of {title}", style, script),
-        "<body>",
+    body = (
         '<a class="skip" href="#releases">To the releases</a>',
         *_header(verdicts, title, required, at),
         *_tools(verdicts),
         '<main id="releases">',
         *(each for number, verdict in ordered for each in release(number, verdict, _pill(verdict))),
         "</main>",
-        standalone.footer("gverify", version or __version__),
-        f"<script>{script}</script>",
-        "</body>",
-        "</html>",
-        "",
-    ])  # fmt: skip
+    )
+    return standalone.page(
+        f"Signatures of {title}",
+        body,
+        style=style,
+        command="gverify",
+        version=version or __version__,
+        script=script,
+    )
 
 
 def _header(

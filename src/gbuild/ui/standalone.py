@@ -1,4 +1,4 @@
-"""What pages that are one file and load nothing have in common: their head and their assets.
+"""What pages that are one file and load nothing have in common: their frame and their assets.
 
 The content security policy allows the page's own style and script by their hashes and nothing
 else, so that foreign text could not run or load anything even if it were not escaped.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 
 from gbuild.ui.escape import html
@@ -19,14 +19,39 @@ def asset(name: str) -> str:
     return files("gbuild.ui").joinpath(name).read_text(encoding="utf-8")
 
 
-def footer(command: str, version: str) -> str:
-    """Return the last line of a page."""
+def page(
+    title: str, body: Iterable[str], *, style: str, command: str, version: str, script: str = ""
+) -> str:
+    """Return the whole page around the lines of its body; ``title`` is escaped here.
+
+    Args:
+        title: of the page.
+        body: HTML, line by line.
+        style: CSS.
+        command: that made the page.
+        version: of that command.
+        script: runs once the body is there.
+    """
+    return "\n".join([
+        "<!DOCTYPE html>",
+        '<html lang="en">',
+        *_head(title, style, script),
+        "<body>",
+        *body,
+        _footer(command, version),
+        *((f"<script>{script}</script>",) if script else ()),
+        "</body>",
+        "</html>",
+        "",
+    ])  # fmt: skip
+
+
+def _footer(command: str, version: str) -> str:
     rest = "This page is one file: it loads nothing and sends nothing."
     return f"<footer>Made by {command} {html(version)}. {rest}</footer>"
 
 
-def head(title: str, style: str, script: str = "") -> Iterator[str]:
-    """Yield the head of a page; ``title`` is escaped here."""
+def _head(title: str, style: str, script: str) -> Iterator[str]:
     rules = (
         "default-src 'none'",
         f"style-src {_hash(style)}",
