@@ -66,9 +66,7 @@ def find(text: bytes, paths: frozenset[str]) -> Iterator[Stanza]:
     Raises:
         Untrusted: such a stanza lacks a field.
     """
-    for match in re.finditer(rb"^Filename: *(?:\./)*(\S+) *$", text, re.MULTILINE):
-        if match[1].decode(errors="replace") in paths:
-            yield _stanza(text, match.start())
+    return _having(rb"^Filename: *(?:\./)*(\S+) *$", paths, text)
 
 
 def find_hashes(text: bytes, digests: Collection[str]) -> Iterator[Stanza]:
@@ -77,9 +75,7 @@ def find_hashes(text: bytes, digests: Collection[str]) -> Iterator[Stanza]:
     Raises:
         Untrusted: such a stanza lacks a field.
     """
-    for match in re.finditer(rb"^SHA256: *([0-9a-f]{64}) *$", text, re.MULTILINE):
-        if match[1].decode() in digests:
-            yield _stanza(text, match.start())
+    return _having(rb"^SHA256: *([0-9a-f]{64}) *$", digests, text)
 
 
 def find_names(text: bytes, wanted: Collection[str]) -> Iterator[Stanza]:
@@ -88,8 +84,13 @@ def find_names(text: bytes, wanted: Collection[str]) -> Iterator[Stanza]:
     Raises:
         Untrusted: such a stanza lacks a field.
     """
-    for match in re.finditer(rb"^Package: *([a-z0-9][a-z0-9+.-]*) *$", text, re.MULTILINE):
-        if match[1].decode() in wanted:
+    return _having(rb"^Package: *([a-z0-9][a-z0-9+.-]*) *$", wanted, text)
+
+
+def _having(field: bytes, wanted: Collection[str], text: bytes) -> Iterator[Stanza]:
+    """Yield the stanzas with a field whose value, the pattern's group, is among ``wanted``."""
+    for match in re.finditer(field, text, re.MULTILINE):
+        if match[1].decode(errors="replace") in wanted:
             yield _stanza(text, match.start())
 
 
