@@ -93,18 +93,20 @@ class Launch:
         return entry
 
     def _new(self, identity: str, folder: Path, inside: Guest, *, detached: bool) -> Entry:
-        return self.targets.new(
+        """Write a target down before anything of it is made."""
+        entry = Entry.begun(
             identity,
-            name=self.spec.name,
+            self.spec.name,
+            inside,
             detached=detached,
-            keys=(inside.host.public, inside.client.private),
-            user=self.spec.user,
             held={
                 "uri": [self.uri],
                 "folder": [str(folder)],
                 "image": [self.spec.image.key],
             },
         )
+        self.targets.registry.add(entry)
+        return entry
 
     def _domain(self, entry: Entry, folder: Path, boot: Boot) -> Domain:
         """Return the target's machine as far as it is known before it has a name."""

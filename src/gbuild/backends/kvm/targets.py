@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import BinaryIO
@@ -14,7 +12,7 @@ from gbuild.backends.kvm.hypervisor import Hypervisor, ours
 from gbuild.backends.kvm.library import Connection
 from gbuild.errors import HostFailure
 from gbuild.host.store import Store
-from gbuild.target.registry import Entry, Registry, born
+from gbuild.target.registry import Entry, Registry
 
 NAME = "kvm"
 
@@ -30,32 +28,6 @@ class Targets:
         self._store = store
         self._connection = connection
         self.registry = Registry(store, NAME, alive=self.alive)
-
-    def new(
-        self,
-        identity: str,
-        *,
-        name: str,
-        detached: bool,
-        keys: tuple[str, str],
-        user: str,
-        held: Mapping[str, Sequence[str]],
-    ) -> Entry:
-        """Write a target down before anything of it is made; ``keys`` are host's and client's."""
-        entry = Entry(
-            id=identity,
-            name=name,
-            pid=os.getpid(),
-            born=born(os.getpid()),
-            started=time.time(),
-            detached=detached,
-            user=user,
-            host_key=keys[0],
-            client_key=keys[1],
-            held=held,
-        )
-        self.registry.add(entry)
-        return entry
 
     def named(self, entry: Entry, name: str, uuid: str) -> Entry:
         """Note which domain is to be a target's."""
