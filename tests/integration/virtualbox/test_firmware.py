@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -76,7 +77,9 @@ def test_the_disk_boots_and_holds_a_target(common: Common, open_folder: Path) ->
         held = {"machine": ["uuid", "name"], "folder": [], "server": room.server(spec)}
         entry = Entry.begun(new_id("efi"), "efi", guest, held=held)
         registry = Registry(store, "virtualbox")
-        machine = VirtualBoxMachine(entry, manage, way, registry, cut=room.cut)
+        machine = VirtualBoxMachine(
+            entry, manage, way, registry, cut=partial(room.cut, manage, "uuid", way)
+        )
         with Target(machine, ready=300) as target:
 
             def out(script: str) -> str:

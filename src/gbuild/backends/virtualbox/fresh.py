@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gbuild.backends.virtualbox import hardware, ports, room
@@ -72,8 +73,12 @@ class Fresh:
 
     def machine(self, entry: Entry) -> VirtualBoxMachine:
         """Return the machine of a target that runs."""
-        cut = room.cut if entry.facts["network"] != "none" else None
-        return VirtualBoxMachine(entry, self.manage, way_of(entry), self.registry, cut=cut)
+        way = way_of(entry)
+        cut = partial(room.cut, self.manage, entry.held["machine"][0], way)
+        wanted = entry.facts["network"] != "none"
+        return VirtualBoxMachine(
+            entry, self.manage, way, self.registry, cut=cut if wanted else None
+        )
 
     def _memory(self, spec: TargetSpec) -> int:
         given = self.options.get("memory") or str(_MEMORY)

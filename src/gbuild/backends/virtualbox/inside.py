@@ -13,7 +13,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gbuild.backends.virtualbox.manage import Manage
 from gbuild.backends.virtualbox.way import Way
 from gbuild.errors import BackendFailure
 from gbuild.target.backend import TargetSpec
@@ -95,7 +94,7 @@ def prepare(way: Way, spec: TargetSpec, guest: Guest) -> int:
     return guest.number
 
 
-def cut(manage: Manage, uuid: str, way: Way) -> None:  # noqa: ARG001 - the machine does it
+def cut(way: Way) -> None:
     """Take every way out from all users but root, and put whatever comes into the room.
 
     Raises:

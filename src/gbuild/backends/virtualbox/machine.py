@@ -19,8 +19,8 @@ _PATIENCE = 60.0
 _PAUSE = 0.1
 
 
-Cut = Callable[[Manage, str, Way], None]
-"""Takes the network of a machine away; the text is VirtualBox's name for it."""
+Cut = Callable[[], None]
+"""Takes the network of a machine away."""
 
 
 class VirtualBoxMachine(Machine):
@@ -71,7 +71,7 @@ class VirtualBoxMachine(Machine):
         """Take the network away for good, or end the target."""
         try:
             if self._cut is not None:
-                self._cut(self._manage, self.uuid, self._way)
+                self._cut()
         except GbuildError:
             self.stop()  # better no machine than one with a forbidden network
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gbuild.backends.virtualbox import inside, ports
@@ -146,7 +147,9 @@ class Start:
         """Return the machine of a target that runs."""
         port, key = entry.held["door"]
         way = self._way(entry.held["machine"][0], int(port), Path(key))
-        return VirtualBoxMachine(entry, self.manage, way, self.registry, cut=inside.cut)
+        return VirtualBoxMachine(
+            entry, self.manage, way, self.registry, cut=partial(inside.cut, way)
+        )
 
     def _way(self, uuid: str, port: int, key: Path) -> Way:
         self.registry.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
