@@ -19,8 +19,8 @@ _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.@-"
 
 _SWAPPED = str.maketrans(".,", ",.")
 _PLAIN = str.maketrans(
-    {"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',  # noqa: RUF001
-     "—": "--", "–": "-", "…": "...", "•": "*", "\xa0": " ", "‐": "-", "−": "-"}  # noqa: RUF001
+    {"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',  # noqa: RUF001 - meant
+     "—": "--", "–": "-", "…": "...", "•": "*", "\xa0": " ", "‐": "-", "−": "-"}  # noqa: RUF001 - meant
 )  # fmt: skip
 """What groff, gcc and others write in a character set that has it, and what elsewhere."""
 
