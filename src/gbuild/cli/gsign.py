@@ -132,7 +132,7 @@ def gsign(
         stage=stage,
     )
     with locked(workspace / "var" / "lock", what=f"workspace {workspace}", wait=0):
-        report = None if attest_only else _built(workspace, about, check_files=not report_only)
+        report = None if attest_only else _built(session, about, check_files=not report_only)
         document = _document(
             place, about, report, attest_only, signed, code_signatures, workspace / "build" / "out"
         )
@@ -170,10 +170,20 @@ def _refuse(
         raise click.UsageError("--dsse is for the assertion of a build, not for a stage")
 
 
-def _built(workspace: Path, about: Subject, *, check_files: bool) -> Report:
+def _built(session: Session, about: Subject, *, check_files: bool) -> Report:
+    from gbuild.model.event import Event
     from gbuild.sign.result import built
+    from gbuild.sign.statement import doubts
 
-    return built(workspace, about.name, descriptor=about.descriptor, check_files=check_files)
+    workspace, name = session.workspace, about.name
+    report = built(workspace, name, descriptor=about.descriptor, check_files=check_files)
+    for text in doubts(_statement_path(workspace, name), report):
+        session.sink(Event("warning", text))
+    return report
+
+
+def _statement_path(workspace: Path, name: str) -> Path:
+    return workspace / "result" / f"{name}-res.intoto.json"
 
 
 def _document(
@@ -211,9 +221,10 @@ def _envelope(
     """Return what makes the attestation; what it needs is looked at before anything is signed."""
     if report is None or not (wanted or path):
         return None
-    from gbuild.sign.dsse import Ed25519Key, attestation, statement
+    from gbuild.sign.dsse import Ed25519Key, attestation
+    from gbuild.sign.statement import statement
 
-    payload = statement(workspace / "result" / f"{name}-res.intoto.json", report)
+    payload = statement(_statement_path(workspace, name), report)
     other = Ed25519Key(path) if path else None
     return lambda: attestation(payload, key=key, other=other)
 

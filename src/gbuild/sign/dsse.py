@@ -6,43 +6,16 @@ check both; a key of its own (Ed25519) lets tools in that know no OpenPGP.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gbuild.errors import MissingTool, SigningKeyFailure, UsageFailure
+from gbuild.errors import MissingTool, SigningKeyFailure
 from gbuild.formats.dsse import IN_TOTO, EnvelopeSignature, to_be_signed, write_envelope
 from gbuild.host.files import read_small
-from gbuild.model.manifest import LARGEST, Report
 from gbuild.sign.signer import Signer
-from gbuild.sign.stages import built_entries
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] # see _load
-
-
-def statement(path: Path, report: Report) -> bytes:
-    """Return the statement that gbuild wrote beside a report, if it is of that report.
-
-    Raises:
-        UsageFailure: there is none, or its subjects are not what the report lists.
-    """
-    if not path.is_file():
-        raise UsageFailure(f"there is no statement {path}", hint="build again with gbuild")
-    data = read_small(path, limit=LARGEST)
-    listed = {entry.path: entry.digest for entry in built_entries(report)}
-    if _subjects(data, path) != listed:
-        raise UsageFailure(
-            f"{path} states other files than the report lists", hint="build again with gbuild"
-        )
-    return data
-
-
-def _subjects(data: bytes, path: Path) -> dict[str, str]:
-    try:
-        return {one["name"]: one["digest"]["sha256"] for one in json.loads(data)["subject"]}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageFailure(f"{path} is no in-toto statement") from error
 
 
 class Ed25519Key:

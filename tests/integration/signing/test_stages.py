@@ -13,7 +13,7 @@ import pytest
 from gbuild.formats import macho
 from gbuild.formats.dsse import read_envelope, to_be_signed
 
-from .people import Person, Workspace
+from .people import Person, Ran, Workspace
 
 PROGRAMS = Path(__file__).parents[2] / "golden" / "programs"
 WINDOWS = (PROGRAMS / "windows-x86_64.exe").read_bytes()
@@ -70,9 +70,10 @@ def sums(data: dict[str, bytes]) -> bytes:
     return "".join(lines).encode()
 
 
-def sign(workspace: Workspace, person: Person, *words: str | Path) -> None:
+def sign(workspace: Workspace, person: Person, *words: str | Path) -> Ran:
     done = workspace.sign(person, "--signer", "alice@example.org", *words)
     assert done.code == 0, done.err
+    return done
 
 
 def test_what_a_vendor_signed_is_attested_by_everybody(
@@ -211,21 +212,41 @@ def test_options_that_do_not_go_together(
     assert (done.code, built.files()) == (2, {})
 
 
-def statement(workspace: Workspace, files: dict[str, bytes]) -> bytes:
+def statement(workspace: Workspace, files: dict[str, bytes], **options: bool) -> bytes:
     subjects = [
         {"name": name, "digest": {"sha256": hashlib.sha256(data).hexdigest()}}
         for name, data in files.items()
     ]
-    data = json.dumps({"_type": "https://in-toto.io/Statement/v1", "subject": subjects}).encode()
+    about = {"buildDefinition": {"externalParameters": {"options": options}}}
+    parts = {"_type": "https://in-toto.io/Statement/v1", "subject": subjects, "predicate": about}
+    data = json.dumps(parts).encode()
     (workspace.root / "result" / "hello-res.intoto.json").write_bytes(data)
     return data
+
+
+BUILT = {"hello.tar.gz": b"one", "src/hello.tar.gz": b"two"}
+
+
+def test_what_was_waived_in_the_build_is_said_to_its_signer(
+    workspace: Workspace, alice: Person
+) -> None:
+    statement(workspace, BUILT, **{"unproven-lock": True, "accept-drift": False})
+    assert (
+        "warning: the packages of this build are listed by no signed archive"
+        in sign(workspace, alice).err
+    )
+
+
+def test_a_statement_of_another_build_says_nothing(workspace: Workspace, alice: Person) -> None:
+    statement(workspace, {"hello.tar.gz": b"another"}, **{"unproven-lock": True})
+    assert "warning" not in sign(workspace, alice).err
 
 
 def test_an_attestation_by_two_keys(workspace: Workspace, alice: Person, tmp_path: Path) -> None:
     from securesystemslib.dsse import Envelope
     from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined] # not in its __all__
 
-    payload = statement(workspace, {"hello.tar.gz": b"one", "src/hello.tar.gz": b"two"})
+    payload = statement(workspace, BUILT)
     key = tmp_path / "key.pem"
     make: list[str | Path] = ["openssl", "genpkey", "-algorithm", "ed25519", "-out", key]
     subprocess.run(make, check=True, capture_output=True)
