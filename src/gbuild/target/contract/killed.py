@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gbuild.errors import UsageFailure
 from gbuild.host.store import Store
 from gbuild.model.image import Image
-from gbuild.target.backend import Backend, Machine
+from gbuild.target.backend import Backend, Machine, TargetSpec
 from gbuild.target.contract import driver
 from gbuild.target.contract.base import Contract
 
@@ -31,7 +32,7 @@ _START = (
 
 
 class KilledContract(Contract):
-    """kill -9 at any moment, for starts and for detached starts."""
+    """kill -9 at any moment of a target's life, of those that end with it and of detached ones."""
 
     def test_nothing_is_left_of_a_killed_driver(
         self, backend: Backend, image: Image, machine: Machine, tmp_path: Path
@@ -39,10 +40,13 @@ class KilledContract(Contract):
         count = int(os.environ.get(KILLS, str(self.kills)))
         longest = 120.0 * self.patience
         moments = random.Random(count)  # noqa: S311 - moments, not secrets
+        (tmp_path / "tree").mkdir()
+        for part in range(5):
+            (tmp_path / "tree" / str(part)).write_bytes(os.urandom(100_000))
         with _drivers() as drivers:
             for number in range(count):
                 name = f"killed-{secrets.token_hex(4)}"
-                recipe = self._recipe(backend, image, name, detach=number % 2 == 1)
+                recipe = self._recipe(backend, self.spec(image, name=name), number, tmp_path)
                 after = moments.uniform(0, longest) if number else None
                 taken = _kill(drivers, recipe, tmp_path / "recipe", after=after)
                 longest = taken if number == 0 else longest
@@ -60,16 +64,25 @@ class KilledContract(Contract):
 
     def _stop_detached(self, backend: Backend, name: str) -> None:
         """End a target that had been detached before its driver was killed."""
-        backend.attach(name).stop()
+        try:
+            machine = backend.attach(name)
+        except UsageFailure:
+            return  # its driver was just ending it, and that has gone on
+        machine.stop()
 
-    def _recipe(self, backend: Backend, image: Image, name: str, *, detach: bool) -> driver.Recipe:
+    def _recipe(
+        self, backend: Backend, spec: TargetSpec, number: int, folder: Path
+    ) -> driver.Recipe:
         return driver.Recipe(
             kind=type(backend),
             store=backend.store.root,
             environment=dict(backend.environment),
             options=dict(backend.options),
-            spec=self.spec(image, name=name),
-            detach=detach,
+            spec=spec,
+            detach=number % 2 == 1,
+            tree=folder / "tree",
+            back=folder / f"back-{number}",
+            ready=60 * self.patience,
         )
 
     def _assert_gone(self, name: str, backend: Backend, when: str) -> None:
@@ -96,7 +109,7 @@ def _drivers() -> Iterator[subprocess.Popen[bytes]]:
 def _kill(
     drivers: subprocess.Popen[bytes], recipe: driver.Recipe, path: Path, *, after: float | None
 ) -> float:
-    """Kill a driver ``after`` seconds or once its target started; return the seconds it had."""
+    """Kill a driver ``after`` seconds or once its target has lived; return the seconds it had."""
     assert drivers.stdin is not None
     assert drivers.stdout is not None
     path.write_bytes(pickle.dumps(recipe))
@@ -106,13 +119,13 @@ def _kill(
     assert word == b"begin"
     began = time.monotonic()
     if after is None:
-        assert drivers.stdout.readline() == b"started\n"
+        assert drivers.stdout.readline() == b"lived\n"
     else:
         time.sleep(after)
     taken = time.monotonic() - began
     os.kill(int(pid), signal.SIGKILL)
     while (told := drivers.stdout.readline()) != b"ended\n":
-        assert told == b"started\n"
+        assert told == b"lived\n"
     return taken
 
 
