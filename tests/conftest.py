@@ -34,6 +34,8 @@ _REQUIRED = "REQUIRE_BACKENDS"
 _BACKENDS = ("userns", "lxc", "lxd", "kvm", "oci", "virtualbox")
 _TOGETHER = frozenset({"tests/e2e/test_four_jobs.py"})
 """Files of e2e whose tests share a workspace: they stay in one worker."""
+_SHARED = ("locked_hello", "built_hello")
+"""Fixtures that all workers share and that take long to make."""
 
 _legs: dict[str, list[float]] = {}
 _workers: dict[str, set[str]] = {}
@@ -137,13 +139,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(folder)
         if item.get_closest_marker("root") and os.getuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs to be root"))
-    items.sort(key=lambda item: (_FOLDERS.index(_folder(item)), _rank(item, slow)))
+    items.sort(key=lambda item: (_FOLDERS.index(_folder(item)), *_rank(item, slow)))
+    _make_early(items)
 
 
-def _rank(item: pytest.Item, slow: Collection[str]) -> int:
-    """Return the place of a test in its folder: long files of one worker, slow tests, others."""
+def _rank(item: pytest.Item, slow: Collection[str]) -> tuple[int, int]:
+    """Return the place of a test in its folder: long files of one worker, slow tests, others.
+
+    Of slow tests those come first that wait for nothing that another worker makes.
+    """
     together = _together(item.nodeid)
-    return 2 if together not in slow else int(together == item.nodeid)
+    if together not in slow:
+        return 2, 0
+    alone = together == item.nodeid
+    return int(alone), alone and sum(name in _SHARED for name in _fixtures(item))
+
+
+def _make_early(items: list[pytest.Item]) -> None:
+    """Let one test of a folder that makes all that is shared begin before the others' first."""
+    users = [item for item in items if set(_SHARED) <= set(_fixtures(item))]
+    for item in users[:1]:
+        items.remove(item)
+        first = next(n for n, one in enumerate(items) if _folder(one) == _folder(item))
+        items.insert(first, item)
+
+
+def _fixtures(item: pytest.Item) -> Collection[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else ()
 
 
 def _together(nodeid: str) -> str:

@@ -23,7 +23,7 @@ HELLO = ("lxc", "lxd", "oci", *(("kvm",) if os.environ.get("GBUILD_TEST_FULL") e
 _LIBRARY = """\
 tar -xf zlib_1.2.13.dfsg.orig.tar.bz2
 cd zlib-*
-gcc -O2 -c adler32.c compress.c crc32.c deflate.c inffast.c inflate.c inftrees.c trees.c zutil.c
+gcc -O2 -c adler32.c compress.c inffast.c inftrees.c uncompr.c zutil.c
 ar rcs "$OUTDIR/libz.a" *.o
 """
 _ITS_FILES = (DESCRIPTORS / "zlib.yml").read_text().partition("files:\n")[2].partition("script:")[0]

@@ -53,12 +53,13 @@ def greeter(project: Project) -> Path:
     _git("add", ".", cwd=source)
     _git("commit", "-q", "-m", "Say good day", cwd=source)
     _git("tag", "-a", "v1.0", "-m", "1.0", cwd=source)
+    shutil.copy(DESCRIPTORS / "greeter.yml", project.root)
+    for suffix in (".lock", ".lock.proof"):  # its packages are hello's
+        shutil.copy(project.lock.with_suffix(suffix), project.root / f"greeter{suffix}")
     return source
 
 
 def test_a_git_remote_and_the_cache(project: Project, greeter: Path) -> None:
-    shutil.copy(DESCRIPTORS / "greeter.yml", project.root)
-    project.commands.run("glock", "greeter.yml", *RELEASES_ONLY, cwd=project.root)
     words = ("greeter.yml", "--commit", "greeter=v1.0", "--url", f"greeter={greeter}", "--json")
     first = project.gbuild(*words).answer
     state = _before(first)
@@ -90,8 +91,6 @@ def _before(answer: dict[str, str]) -> str:
 
 
 def test_a_poisoned_cache_shows_and_can_be_left_out(project: Project, greeter: Path) -> None:
-    shutil.copy(DESCRIPTORS / "greeter.yml", project.root)
-    project.commands.run("glock", "greeter.yml", *RELEASES_ONLY, cwd=project.root)
     words = ("greeter.yml", "--commit", "greeter=v1.0", "--url", f"greeter={greeter}", "--json")
     clean = project.gbuild(*words).answer
     state = _before(clean)

@@ -29,6 +29,8 @@ head -c 20000000 /dev/urandom > $OUTDIR/data
 sleep 2
 echo done
 """
+_QUICK = _SCRIPT.replace("sleep 2\n", "")
+"""What is built afterwards, to see that it can be."""
 
 
 def _end_after(process: subprocess.Popen[str], text: str, number: int) -> int:
@@ -51,7 +53,7 @@ def test_at_a_step(project: Project, orphans: Orphans, number: signal.Signals, m
     assert status == (-9 if number == signal.SIGKILL else 130)
     check_gone(orphans)
     assert not (project.root / "result" / "small-res.yml").exists()
-    project.gbuild(path)
+    project.gbuild(project.describe(_QUICK))
     assert (project.root / "build" / "out" / "data").stat().st_size == 20_000_000
 
 
@@ -65,7 +67,7 @@ def test_killed_at_any_time(project: Project, orphans: Orphans, delay: float) ->
     check_gone(orphans)
     with contextlib.suppress(FileNotFoundError):
         assert not list((project.root / "result").glob("small-res*"))
-    project.gbuild(path)
+    project.gbuild(project.describe(_QUICK))
 
 
 @pytest.mark.slow
