@@ -179,7 +179,8 @@ def _key_source(session: Session, root: Path, question: Question) -> KeySource:
 def _about_keys(source: KeySource, checker: Checker) -> str:
     primaries = {key.primary for key in checker.keys.values()}
     places = ", ".join(source.folders) or "nowhere: no key folder in the tree, no --keys"
-    return f"{len(primaries)} public keys from {places}"
+    keys = "1 public key" if len(primaries) == 1 else f"{len(primaries)} public keys"
+    return f"{keys} from {places}"
 
 
 def _is_since(verdict: ReleaseVerdict, since: int) -> bool:
