@@ -24,6 +24,8 @@ LARGEST = 1 << 30
 _MOST_MEMBERS = 200_000
 _EMPTY = (0, 8)
 """SHT_NULL and SHT_NOBITS: sections without bytes."""
+_FOLLOWING = (4, 9)
+"""SHT_RELA and SHT_REL: they follow the sections that they are about, by thousands of changes."""
 
 _BAD = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
@@ -234,7 +236,7 @@ def _elf(data: bytes) -> Container:
     members: list[Member] = []
     texts: list[bytes] = []
     for title_at, kind, _flags, _address, offset, length, *_ in headers:
-        if kind not in _EMPTY:
+        if kind not in (*_EMPTY, *_FOLLOWING):
             title = names[title_at : names.index(b"\0", title_at)].decode("latin-1")
             content = data[offset : offset + length]
             if title.startswith(_STRINGS):
