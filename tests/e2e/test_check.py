@@ -37,7 +37,7 @@ _PAST = (
 )
 STEPS = (
     ("small", "build 1: the control", signal.SIGKILL),
-    ("small", "build 2: with all", signal.SIGINT),
+    ("small", "build 2: with everything", signal.SIGINT),
     ("small", "build 3: the control again", signal.SIGKILL),
     ("many", "looking for the causes", signal.SIGTERM),
 )

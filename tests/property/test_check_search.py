@@ -15,9 +15,14 @@ NAMES = [f"v{number:02}" for number in range(20)]
 Sets = Sequence[frozenset[str]]
 
 
-def search(names: Sequence[str], truth: Mapping[str, Sets], most: int | None = None) -> Search:
+def search(
+    names: Sequence[str],
+    truth: Mapping[str, Sets],
+    most: int | None = None,
+    suspects: Sequence[str] = (),
+) -> Search:
     """Let a search learn from builds in which each artefact breaks by any of its sets."""
-    found = Search(names, truth, most=most)
+    found = Search(names, truth, most=most, suspects=suspects)
     while tests := found.next_tests():
         for test in tests:
             broken = {a for a, sets in truth.items() if any(s <= test for s in sets)}
@@ -42,6 +47,67 @@ def test_two_causes_take_at_most_eleven_builds() -> None:
         found = search(NAMES, {"a": singles(*pair)})
         assert found.causes == {"a": Cause(tuple(singles(*pair)))}, pair
         assert len(found.builds) <= 11, pair
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 20])
+def test_a_right_guess_takes_one_build_more_than_there_are_suspects(count: int) -> None:
+    for size in range(1, min(count, 5)):
+        guess = NAMES[count - size : count]
+        found = search(
+            NAMES[:count], {f"a-{n}": singles(n) for n in guess}, suspects=[*guess, "unheard"]
+        )
+        assert found.causes == {f"a-{n}": Cause((frozenset({n}),)) for n in guess}
+        assert len(found.builds) == 1 + size
+
+
+def test_a_guess_with_one_too_many_is_proven_too() -> None:
+    for pair in combinations(NAMES[:7], 2):
+        found = search(NAMES, {"a": singles(pair[0])}, suspects=pair)
+        assert found.causes == {"a": Cause((frozenset({pair[0]}),))}
+        assert len(found.builds) == 3
+
+
+def test_a_wrong_guess_takes_one_build_more() -> None:
+    for name in NAMES[1:]:
+        found = search(NAMES, {"a": singles(name)}, suspects=NAMES[:1])
+        assert found.causes == {"a": Cause((frozenset({name}),))}
+        assert len(found.builds) <= 7
+
+
+def test_a_guess_that_holds_for_half_of_the_artefacts_is_not_believed_for_the_rest() -> None:
+    for name in NAMES[1:]:
+        truth = {"a": singles(NAMES[0]), "b": singles(name)}
+        found = search(NAMES, truth, suspects=NAMES[:1])
+        assert found.causes == {
+            "a": Cause((frozenset({NAMES[0]}),)), "b": Cause((frozenset({name}),))
+        }  # fmt: skip
+
+
+@given(
+    st.sets(st.sampled_from(NAMES[:9]), min_size=1, max_size=4),
+    st.lists(st.sets(st.sampled_from(NAMES[:9]), min_size=1, max_size=3), min_size=1, max_size=3),
+)
+def test_whatever_the_guess_the_search_explains_every_build(
+    guess: set[str], drawn: list[set[str]]
+) -> None:
+    truth = [frozenset(one) for one in drawn]
+    found = search(NAMES[:9], {"a": truth}, most=60, suspects=sorted(guess))
+    cause = found.causes["a"]
+    assert len(found.builds) <= 60
+    if cause.certain:
+        for build in found.builds:
+            assert ("a" in build.broken) == any(one <= build.varied for one in cause.any_of)
+
+
+def test_nothing_is_sought_for_what_differs_by_itself() -> None:
+    found = Search(NAMES, ["a", "b"], suspects=NAMES[:1])
+    (test,) = found.next_tests()
+    found.learn(Build(test, frozenset({"b"})))
+    found.leave({"b"})
+    assert found.next_tests() == (frozenset(NAMES[:1]),)
+    found.leave({"a"})
+    assert found.next_tests() == ()
+    assert found.causes == {}
 
 
 def test_two_that_break_something_only_together_are_found() -> None:

@@ -17,6 +17,7 @@ from gbuild.engine import preflight
 from gbuild.engine.build import elsewhere
 from gbuild.engine.locks import FoundLock, read_lock
 from gbuild.errors import UsageFailure
+from gbuild.host import disorder
 from gbuild.model.check import CheckBuild, CheckedArtifact, Reproducible, TriedAxis, changed
 from gbuild.model.event import Event
 from gbuild.target.backend import Backend
@@ -54,6 +55,12 @@ def _no_faketime(grounds: Grounds) -> str:
     return "the target has no faketime: add it to packages: and lock again"
 
 
+def _same_order(grounds: Grounds) -> str:
+    if "order" not in grounds.varies:
+        return f"the backend {grounds.backend} cannot"
+    return disorder.missing()
+
+
 def _other_machine(_grounds: Grounds) -> str:
     return f"this machine is {platform.machine()}: run gbuild on another, then gdiff"
 
@@ -71,6 +78,13 @@ AXES: tuple[Axis, ...] = (
         ask="faketime",
         needs="faketime in the target",
         missing=_no_faketime,
+    ),
+    Axis(
+        name="directory-order",
+        what="home and build folder list their files in reverse order",
+        ask="directory-order",
+        needs="disorderfs and /dev/fuse; file-system varies the order, too",
+        missing=_same_order,
     ),
     Axis(
         name="backend",
@@ -175,6 +189,9 @@ class Elsewhere:
             case "faketime":
                 self.place.parts.sink(Event("warning", FAKETIME_WARNING))
                 return replace(plain, conditions=_under_faketime(self.usual))
+            case "directory-order":
+                around = replace(self.usual.surroundings, reversed_order=True)
+                return replace(plain, conditions=replace(self.usual, surroundings=around))
             case "backend":
                 return self._on(plain, one.value)
             case _:

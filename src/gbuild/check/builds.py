@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +66,10 @@ class Builds:
         self._ending = threading.Event()
         self._began = time.monotonic()
 
-    def run(self, orders: Sequence[Order]) -> list[CheckBuild]:
+    def run(self, orders: Iterable[Order]) -> list[CheckBuild]:
         """Build every order; return the builds in that order.
+
+        The first ones are being built while the next are asked for.
 
         A varied build whose script fails is a result; so is a target that varied conditions
         keep from starting or answering.
@@ -79,8 +81,10 @@ class Builds:
         if first == 1:
             self._began = time.monotonic()
         with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="check") as pool:
-            futures = [pool.submit(self._build, n, o) for n, o in enumerate(orders, first)]
+            futures: list[Future[CheckBuild]] = []
             try:
+                for number, order in enumerate(orders, first):
+                    futures.append(pool.submit(self._build, number, order))
                 builds = [future.result() for future in futures]
             except BaseException:
                 for future in futures:
@@ -152,7 +156,7 @@ class Builds:
         text = {
             "control": "the control",
             "repeat": "the control again",
-            "all": f"with all {len(order.varied)} variations",
+            "all": f"with everything varied, {len(order.varied)} in all",
             "test": f"with {', '.join(order.varied)}",
             "axis": f"with {', '.join(order.varied)}",
         }[order.kind]

@@ -6,16 +6,16 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gbuild.check import axes, history
 from gbuild.check.builds import Builds, Order, Place, locate
-from gbuild.check.diagnose.apart import diagnose_apart
-from gbuild.check.diagnose.diagnosis import Known
 from gbuild.check.search import Build, Search
+from gbuild.check.suspects import suspects
+from gbuild.check.traces import Traces, known_values
 from gbuild.check.variations import (
     VARIATIONS,
     Conditions,
@@ -103,17 +103,22 @@ def check(
         elsewhere = axes.Elsewhere(
             usual=usual, grounds=grounds, place=place, descriptor=path, backends=backends
         )
+        variations = _chosen(grounds, options)
+        traces = Traces(
+            [job.label for job in ready.prepared.plan.jobs],
+            known_values(usual, vary(usual, variations)),
+            workers=options.build.parallel,
+        )
         work = _Check(
             usual=usual,
-            variations=_chosen(grounds, options),
+            variations=variations,
             builds=Builds(place, folder, workers=options.build.parallel),
             options=options,
             axes=[elsewhere.order(one) for one in wanted],
+            traces=traces,
         )
         artifacts = work.run()
-        labels = [job.label for job in ready.prepared.plan.jobs]
         parts.sink(Event("step", "looking for the causes in what differs"))
-        known = known_values(work.usual, vary(work.usual, work.variations))
         today = time.strftime("%Y-%m-%d", time.gmtime(started))
         shown = axes.results(wanted, work.builds.done, artifacts, grounds)
         result = CheckResult(
@@ -128,12 +133,12 @@ def check(
             earlier=earlier,
             axes=tuple(_excused(axis, waivers, today) for axis in shown),
             artifacts=tuple(
-                _waived(_traced(a, work.builds.done, labels, known), waivers, today)
-                for a in artifacts
+                _waived(artifact, waivers, today)
+                for artifact in traces.told(artifacts, work.builds.done)
             ),
         )
         if not options.keep:
-            _keep_what_differs(result, labels)
+            _keep_what_differs(result, [job.label for job in ready.prepared.plan.jobs])
         return result
 
 
@@ -222,6 +227,7 @@ class _Check:
     builds: Builds
     options: CheckOptions
     axes: Sequence[Order]
+    traces: Traces
 
     def run(self) -> list[CheckedArtifact]:
         """Build as often as it takes, and return the verdict on every artefact."""
@@ -230,16 +236,46 @@ class _Check:
         first, varied = self.builds.run(both)
         control_ = dict(first.artifacts)
         broken = changed(control_, varied)
-        repeats = self._repeats(control_, needed=bool(broken))
+        search, repeats = self._begun(first, varied, broken)
         counts = {name: sum(name in one for one in repeats) for name in broken.union(*repeats)}
         unstable = {name for name, count in counts.items() if count}
-        search = self._search(control_, broken - unstable, names)
+        search.leave(unstable)
+        while tests := search.next_tests():
+            self._learn(search, self.builds.run(self._order("test", test) for test in tests))
         self.builds.run(self.axes)
         paths = sorted({*control_, *broken, *unstable})
         return [
             self._verdict(p, control_, search, differed=counts.get(p, 0), repeats=len(repeats))
             for p in paths
         ]
+
+    def _begun(
+        self, first: CheckBuild, varied: CheckBuild, broken: frozenset[str]
+    ) -> tuple[Search, list[frozenset[str]]]:
+        """Repeat the control, and beside it try a guess: return the search, and what differed.
+
+        Without a guess nothing is tried before it is known what differs by itself.
+        """
+        names = [variation.name for variation in self.variations]
+        count = max(self.options.rounds, 1 if broken else 0)
+        search = Search(names, broken, most=self.options.most)
+
+        def orders() -> Iterator[Order]:
+            nonlocal search
+            yield from (self._order("repeat") for _ in range(count))
+            guess = suspects(broken, names, lambda path: self.traces.compare(first, varied, path))
+            if guess:
+                search = Search(names, broken, most=self.options.most, suspects=guess)
+                yield from (self._order("test", test) for test in search.next_tests())
+
+        built = self.builds.run(orders())
+        self._learn(search, built[count:])
+        return search, [changed(dict(first.artifacts), build) for build in built[:count]]
+
+    def _learn(self, search: Search, builds: Iterable[CheckBuild]) -> None:
+        control_ = dict(self.builds.done[0].artifacts)
+        for build in builds:
+            search.learn(Build(frozenset(build.varied), changed(control_, build)))
 
     def _order(self, kind: BuildKind, names: Iterable[str] = ()) -> Order:
         wanted = set(names)
@@ -249,22 +285,6 @@ class _Check:
             conditions=vary(self.usual, used),
             varied=tuple(variation.name for variation in used),
         )
-
-    def _repeats(self, control_: Mapping[str, str], *, needed: bool) -> list[frozenset[str]]:
-        """Repeat the control; return what differed each time."""
-        count = max(self.options.rounds, 1 if needed else 0)
-        orders = [self._order("repeat") for _ in range(count)]
-        return [changed(control_, build) for build in self.builds.run(orders)] if orders else []
-
-    def _search(
-        self, control_: Mapping[str, str], broken: frozenset[str], names: Sequence[str]
-    ) -> Search:
-        search = Search(names, broken, most=self.options.most)
-        while tests := search.next_tests():
-            orders = [self._order("test", test) for test in tests]
-            for build in self.builds.run(orders):
-                search.learn(Build(frozenset(build.varied), changed(control_, build)))
-        return search
 
     def _verdict(
         self,
@@ -291,43 +311,6 @@ class _Check:
             differed=differed,
             repeats=repeats,
         )
-
-
-def _traced(
-    artifact: CheckedArtifact,
-    builds: Sequence[CheckBuild],
-    labels: Sequence[str],
-    known: Sequence[Known],
-) -> CheckedArtifact:
-    """Look for causes in the bytes of the first two builds that differ."""
-    if artifact.verdict is Reproducible.YES or not artifact.sha256:
-        return artifact
-    kinds = ("repeat",) if artifact.verdict is Reproducible.UNSTABLE else ("test", "all")
-    others = [
-        build
-        for kind in kinds
-        for build in sorted(builds, key=lambda b: len(b.varied))
-        if build.kind == kind and dict(build.artifacts).get(artifact.path, "") != artifact.sha256
-    ]
-    pair = next((b for b in others if artifact.path in dict(b.artifacts)), None)
-    if pair is None:
-        return artifact
-    facts = [fact for fact in known if fact.cause in pair.varied]
-    here, there = (locate(build, artifact.path, labels) for build in (builds[0], pair))
-    found = diagnose_apart(here, there, name=artifact.path, known=facts)
-    return replace(artifact, traces=found.traces, unknown=found.unknown)
-
-
-def known_values(usual: Conditions, varied: Conditions) -> tuple[Known, ...]:
-    """Return the values that an artefact may hold when it depends on a variation."""
-    one, two = usual.surroundings, varied.surroundings
-    pairs = (
-        ("build-path", one.build_path, two.build_path),
-        ("home", one.home, two.home),
-        ("user", one.user, two.user),
-        ("hostname", one.hostname, two.hostname),
-    )
-    return tuple(Known(cause, a, b) for cause, a, b in pairs if a and b and a != b)
 
 
 def _waived(artifact: CheckedArtifact, waivers: Sequence[Waiver], today: str) -> CheckedArtifact:

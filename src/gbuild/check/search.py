@@ -12,6 +12,9 @@ The answers hold when what matters does so alone, or when one set does together.
 more tangled ("a with b, or c") can look like one of these: only a build with each named variation
 alone would tell.
 
+Who has suspects can do with less: one build with everything but them, and one with each alone.
+When the former breaks something all the same, they were not all, and the first round follows.
+
 All tests of :meth:`Search.next_tests` may be built side by side.
 """
 
@@ -75,12 +78,19 @@ class Search:
         names: the variations, at least one.
         broken: the artefacts that the build with all of them broke.
         most: builds that may be asked for at most, None for no limit.
+        suspects: the variations that are likely to be all that matter; none: nothing is known.
     """
 
     def __init__(
-        self, names: Sequence[str], broken: Iterable[str], *, most: int | None = None
+        self,
+        names: Sequence[str],
+        broken: Iterable[str],
+        *,
+        most: int | None = None,
+        suspects: Iterable[str] = (),
     ) -> None:
         self._names = tuple(names)
+        self._suspects = frozenset(suspects) & {*names}
         self._wanted = tuple(sorted(broken))
         self._most = most
         self.builds: list[Build] = []
@@ -100,8 +110,8 @@ class Search:
         if not open_ones:
             return ()
         left = None if self._most is None else self._most - len(self.builds)
-        if not self.builds:
-            return first_round(self._names)[:left]
+        if planned := self._planned(open_ones):
+            return planned[:left]
         if left == 0:
             return ()
         known = {build.varied for build in self.builds} | {self._all.varied}
@@ -112,6 +122,24 @@ class Search:
     def learn(self, build: Build) -> None:
         """Take the result of a build."""
         self.builds.append(build)
+
+    def leave(self, artifacts: Iterable[str]) -> None:
+        """Look no longer for what breaks these: they differ by themselves."""
+        spared = set(artifacts)
+        self._wanted = tuple(a for a in self._wanted if a not in spared)
+
+    def _planned(self, wanted: Sequence[str]) -> tuple[Variations, ...]:
+        """Return the tests that do not depend on one another: of the suspects, or of all."""
+        others = frozenset(self._names) - self._suspects
+        if not self._suspects or not others:
+            return () if self.builds else first_round(self._names)
+        if not self.builds:
+            return (others,)
+        if len(self.builds) > 1 or self.builds[0].varied != others:
+            return ()
+        if self.builds[0].broken.isdisjoint(wanted):
+            return tuple(frozenset({name}) for name in self._in_order(self._suspects))
+        return first_round(self._names)
 
     def _settle(self) -> None:
         for artifact in self._wanted:

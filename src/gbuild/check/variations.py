@@ -153,14 +153,6 @@ def _one_processor(grounds: Grounds) -> str:
     return _honoured("processors")(grounds)
 
 
-def _unchanged(conditions: Conditions) -> Conditions:
-    return conditions
-
-
-def _no_mounts(_grounds: Grounds) -> str:
-    return "nothing may be mounted in a target; file-system gives another order"
-
-
 def _no_cache(grounds: Grounds) -> str:
     return "" if grounds.descriptor.enable_cache else "the descriptor has no cache"
 
@@ -309,14 +301,6 @@ VARIATIONS: tuple[Variation, ...] = (
         needs="a backend that has both",
         apply=_options(_other_scratch),
         missing=_honoured("scratch"),
-    ),
-    Variation(
-        name="directory-order",
-        control="as the file system gives it",
-        varied="reversed (disorderfs)",
-        needs="a FUSE mount in the target",
-        apply=_unchanged,
-        missing=_no_mounts,
     ),
     Variation(
         name="cache",

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     "--also",
     multiple=True,
     metavar="AXIS",
-    help="Build once more with time=SECONDS, faketime, backend=NAME, lock=FILE or "
-    "point-release=FILE; may be given again.",
+    help="Build once more with time=SECONDS, faketime, directory-order, backend=NAME, lock=FILE "
+    "or point-release=FILE; may be given again.",
 )
 @click.option(
     "--rounds",

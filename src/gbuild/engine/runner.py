@@ -33,7 +33,6 @@ from gbuild.model.plan import (
     SetAlternative,
     Step,
 )
-from gbuild.model.surroundings import Surroundings
 from gbuild.target.backend import Machine, TargetSpec
 from gbuild.target.receive_tree import TreeLimits
 
@@ -173,7 +172,7 @@ class _Attempt:
             hostname=self.job.surroundings.hostname,
             number=self.job.surroundings.number,
             home=self.job.home,
-            extras=_extras(self.job.surroundings),
+            extras=_extras(self.job),
         )
 
     def _take(
@@ -268,9 +267,12 @@ class _Attempt:
         self.shared.sink(Event("warning" if kind == "warning" else "step", text, data))
 
 
-def _extras(surroundings: Surroundings) -> dict[str, str]:
+def _extras(job: Job) -> dict[str, str]:
     """Return what a backend is asked for beyond what every one of them has."""
-    extras = {}
+    surroundings, extras = job.surroundings, {}
+    if surroundings.reversed_order:
+        folders = (job.home, surroundings.build_path)
+        extras["order.reversed"] = ":".join(folder for folder in folders if folder)
     if surroundings.processors:
         extras["processors"] = ",".join(str(number) for number in surroundings.processors)
     if surroundings.boot_clock:

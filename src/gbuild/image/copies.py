@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gbuild.host.idmap import IdMap, current
-from gbuild.host.sandbox.layout import Layout, Overlay
+from gbuild.host.sandbox.layout import Disorder, Layout, Overlay
 from gbuild.host.store import Store
 from gbuild.image import unpacked
 from gbuild.image.prune import images
@@ -147,7 +147,13 @@ class Copies:
         unpacked.remove_tree(folder.parent, folder.name, idmap=self.idmap)
 
 
-def layout(spec: TargetSpec, root: Overlay, held: limits.Held, inside: Guest) -> Layout:
+def layout(
+    spec: TargetSpec,
+    root: Overlay,
+    held: limits.Held,
+    inside: Guest,
+    disorder: Disorder | None = None,
+) -> Layout:
     """Return what a target looks like to its inmates."""
     return Layout(
         root=root,
@@ -159,6 +165,7 @@ def layout(spec: TargetSpec, root: Overlay, held: limits.Held, inside: Guest) ->
         personality=int(spec.extras.get("personality", "0"), 0),
         processors=_processors(spec.extras) or held.processors,
         limits=held.resources,
+        disorder=disorder,
     )
 
 

@@ -20,6 +20,7 @@ class Surroundings:
     ``boot_clock`` the seconds added to the clocks that count from the start of the machine,
     ``wall_clock`` those added to the time of day; ``processor_model`` is what a virtual machine
     shows as its processor (libvirt's name);
+    ``reversed_order`` lists the files of home and build folder in reverse;
     ``random_addresses`` and ``old_kernel`` (uname tells 2.6) are those of setarch(8).
     """
 
@@ -39,6 +40,7 @@ class Surroundings:
     processor_model: str | None = None
     random_addresses: bool = True
     old_kernel: bool = False
+    reversed_order: bool = False
 
 
 USUAL = Surroundings()

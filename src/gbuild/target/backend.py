@@ -41,7 +41,8 @@ class TargetSpec:
     instruction; ``sudo`` gives the user a password-less sudo rule and lets set-uid programs work.
     ``extras`` are for the backends that know them (:attr:`Backend.varies`): ``processors``
     (``0,2``), ``clock.boot`` and ``clock.monotonic`` (seconds), ``personality`` (personality(2)),
-    ``clock.wall`` (seconds), ``processor.model`` (libvirt's name).
+    ``clock.wall`` (seconds), ``processor.model`` (libvirt's name), ``order.reversed`` (folders,
+    joined by colons, that list their files in reverse order).
     """
 
     name: str
@@ -152,8 +153,9 @@ class Backend(ABC):
             ``[backends.NAME]`` of the configuration), each with a line of help.
         varies: what it honours of a :class:`TargetSpec` beyond what every backend must:
             ``ids``, ``home``, ``processors``, ``clock`` (since the start), ``wall`` (the time of
-            day), ``model`` (of the processor), ``scratch``; ``personality``, when the script may
-            call personality(2), and ``addresses``, when addresses in memory are then random.
+            day), ``model`` (of the processor), ``scratch``, ``order`` (of the files in a
+            folder, where the host has disorderfs); ``personality``, when the script may call
+            personality(2), and ``addresses``, when addresses in memory are then random.
     """
 
     name: ClassVar[str]

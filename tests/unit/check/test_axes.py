@@ -16,6 +16,7 @@ from gbuild.check.document import axis, variation
 from gbuild.check.variations import VARIATIONS, Conditions, Grounds, control, vary
 from gbuild.errors import UsageFailure
 from gbuild.formats.descriptor import parse_descriptor
+from gbuild.host import disorder
 from gbuild.model.check import CheckBuild, CheckedArtifact, Reproducible, Tried
 from gbuild.model.options import BuildOptions
 from gbuild.model.surroundings import USUAL
@@ -58,9 +59,9 @@ def test_what_a_backend_cannot_is_said_and_left_as_it_is() -> None:
     cannot = {v.name for v in VARIATIONS if v.missing(NOTHING)}
     assert cannot == {
         "home", "ids", "cpus", "cpu-model", "boot-clock", "wall-clock", "kernel-version",
-        "addresses", "file-system", "directory-order", "cache",
+        "addresses", "file-system", "cache",
     }  # fmt: skip
-    assert {v.name for v in VARIATIONS if v.missing(ALL)} == {"directory-order", "cache"}
+    assert {v.name for v in VARIATIONS if v.missing(ALL)} == {"cache"}
     assert all(v.needs for v in VARIATIONS if v.missing(NOTHING))
     left = control(CONDITIONS, NOTHING).surroundings
     assert (left.home, left.random_addresses) == (None, True)
@@ -96,11 +97,24 @@ def test_words_that_are_no_axis_are_refused(word: str, said: str) -> None:
         ("faketime", "the target has no faketime"),
         ("architecture", platform.machine()),
         ("backend=toy", "the backend of all other builds"),
+        ("directory-order", "the backend toy cannot"),
     ],
 )
 def test_what_cannot_be_done_here_is_refused(word: str, said: str) -> None:
     with pytest.raises(UsageFailure, match=said):
         axes.refuse_missing(axes.asked([word]), ALL)
+
+
+def test_the_order_of_directories_takes_a_program_of_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wanted = axes.asked(["directory-order"])
+    able = replace(ALL, varies=ALL.varies | {"order"})
+    monkeypatch.setattr(disorder, "missing", lambda: "")
+    axes.refuse_missing(wanted, able)
+    monkeypatch.setattr(disorder, "missing", lambda: "no disorderfs")
+    with pytest.raises(UsageFailure, match="no disorderfs"):
+        axes.refuse_missing(wanted, able)
 
 
 def test_each_is_asked_for_once() -> None:

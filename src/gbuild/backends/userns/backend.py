@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 from gbuild.host import uplink
 from gbuild.host.sandbox import machine as sandbox
+from gbuild.host.sandbox.layout import Disorder
 from gbuild.image.copies import facts, layout, warn
 from gbuild.image.tree_backend import TreeBackend
 from gbuild.model.names import target_name
@@ -24,12 +25,21 @@ class UsernsBackend(TreeBackend):
     summary = "user namespaces of this host: no daemon, no root"
     needs = "uidmap (as a user), passt (for network)"
     varies = frozenset(
-        {"ids", "home", "processors", "clock", "personality", "addresses", "scratch"}
+        {"ids", "home", "processors", "clock", "personality", "addresses", "scratch", "order"}
     )
 
     def probe(self) -> tuple[Finding, ...]:
         """Make namespaces and mounts for a moment, and look at tools and settings."""
         return capable.findings(self.environment, self.store.root)
+
+    def _disorder(self, spec: TargetSpec) -> Disorder | None:
+        """Return what gives folders in reverse order, where that is asked for."""
+        folders = spec.extras.get("order.reversed")
+        if not folders:
+            return None
+        from gbuild.host import disorder  # rarely needed
+
+        return disorder.find(tuple(folders.split(":")), scratch=self.registry.scratch / "devices")
 
     def launch(self, spec: TargetSpec, *, detached: bool) -> ContainedMachine:
         """Start a target in this process and write it down."""
@@ -47,7 +57,7 @@ class UsernsBackend(TreeBackend):
             root = self.copies.overlay(spec, tree, identity, undo)
             box = sandbox.start(
                 sandbox.SandboxSpec(
-                    layout=layout(spec, root, held, inside),
+                    layout=layout(spec, root, held, inside, self._disorder(spec)),
                     idmap=idmap,
                     daemon=DAEMON,
                     i386="i386" in (spec.image.environment.arch, *spec.image.environment.foreign),

@@ -83,6 +83,22 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disorder:
+    """Folders whose order is reversed, and what of the host does it: a program of FUSE."""
+
+    folders: tuple[str, ...]
+    program: Path
+    libraries: tuple[Path, ...]
+    device: Path
+
+    @property
+    def files(self) -> tuple[tuple[Path, str], ...]:
+        """What its server sees of the host, and where."""
+        shown = ((path, str(path)) for path in (self.program, *self.libraries))
+        return (*shown, (self.device, "/dev/fuse"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """A sandbox as its inmates see it."""
 
@@ -96,6 +112,7 @@ class Layout:
     personality: int = 0
     processors: tuple[int, ...] = ()
     limits: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    disorder: Disorder | None = None
 
 
 def before(layout: Layout) -> list[Step]:
@@ -106,6 +123,9 @@ def before(layout: Layout) -> list[Step]:
     if isinstance(root, Overlay) and root.disk is not None:
         steps.append(_open("disk", root.disk))
     steps += [_open(f"bind{n}", bind.source) for n, bind in enumerate(layout.binds)]
+    if layout.disorder is not None:
+        steps.append(("load_disorder",))
+        steps += [_open(f"disorder{n}", p) for n, (p, _) in enumerate(layout.disorder.files)]
     return steps
 
 
@@ -121,6 +141,7 @@ def steps(layout: Layout) -> list[Step]:
         ("enter", "@stage/root"),
         *_proc(),
         *_furniture(layout),
+        *(_disorder(layout.disorder) if layout.disorder else ()),
         ("leave",),
         *(("mask", path) for path in MASKED),
         *(("readonly", path) for path in READ_ONLY),
@@ -189,6 +210,17 @@ def _binds(binds: Sequence[Bind]) -> list[Step]:
             attributes |= kernel.ATTR_RDONLY
         result.append(("place", f"@bind{number}", bind.target, attributes))
     return result
+
+
+def _disorder(wanted: Disorder) -> list[Step]:
+    """Steps while the host's files are still held, as late as can be."""
+    files: list[str] = []
+    for number, (_, path) in enumerate(wanted.files):
+        files += (f"@disorder{number}", path)
+    return [
+        ("disorder", folder, f"@stage/server{number}", *files)
+        for number, folder in enumerate(wanted.folders)
+    ]
 
 
 def _proc() -> list[Step]:

@@ -96,6 +96,22 @@ class Setup:
         """Take a mount away."""
         kernel.detach(path)
 
+    def do_load_disorder(self) -> None:
+        """Have the code of :meth:`do_disorder` at hand while its file can be reached."""
+        import gbuild.host.sandbox.disorder  # noqa: F401 - for later; rarely needed
+
+    def do_disorder(self, folder: str, place: str, *files: str) -> None:
+        """Reverse the order in a folder; ``place`` is made for what serves it.
+
+        ``files`` are held places and, after each, its path for the server; the program first.
+        """
+        from gbuild.host.sandbox import disorder
+
+        self.do_directory(folder, 0o755)
+        self.do_mkdir(place, 0o755)
+        held = [self._path(file) for file in files[::2]]
+        disorder.reverse(folder, self._path(place), list(zip(held, files[1::2], strict=True)))
+
     def do_leave(self) -> None:
         """Let go of the former root: from here on nothing of the host has a name."""
         os.fchdir(self._held["host"])
