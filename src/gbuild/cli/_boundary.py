@@ -17,11 +17,13 @@ failure, tells progress to ``session.sink``, writes its answer with ``session.sa
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import select
 import signal
 import sys
+import threading
 from contextlib import suppress
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -186,7 +188,11 @@ def _leave(code: int) -> NoReturn:
     if (error := _flush(sys.stdout)) is not None:
         code = code or (_BROKEN_PIPE if error.errno == errno.EPIPE else 3)
     _flush(sys.stderr)  # progress and complaints that nobody reads change no result
-    sys.exit(code)
+    here = threading.current_thread()
+    if any(each is not here and not each.daemon for each in threading.enumerate()):
+        sys.exit(code)  # waits for them
+    atexit._run_exitfuncs()  # noqa: SLF001 (what sys.exit would have run, and nothing else does)
+    os._exit(code)  # taking hundreds of modules down lasts longer than many a command
 
 
 def _flush(stream: TextIO) -> OSError | None:
