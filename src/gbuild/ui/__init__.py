@@ -36,7 +36,7 @@ def render(
     if mode == "auto" and stream.isatty() and environment.get("TERM", "dumb") != "dumb" and _rich():
         from gbuild.ui.live import LiveRenderer
 
-        return LiveRenderer(stream, quiet=quiet, colour="NO_COLOR" not in environment)
+        return LiveRenderer(stream, environment=environment, quiet=quiet)
     return PlainRenderer(stream, quiet=quiet)
 
 

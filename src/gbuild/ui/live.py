@@ -8,6 +8,7 @@ from gbuild.ui.escape import line
 from gbuild.ui.plain import PlainRenderer, compose
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import TextIO
 
     from rich.progress import Progress, TaskID
@@ -26,12 +27,16 @@ _RESET = "\x1b[0m"
 class LiveRenderer(PlainRenderer):
     """Write lines at once and keep one bar per item below them.
 
-    rich is loaded by the first bar: a run without downloads never pays for it.
+    rich is loaded by the first bar: a run without downloads never pays for it. It sees the same
+    ``environment`` as everything else: the terminal's kind and width, NO_COLOR.
     """
 
-    def __init__(self, stream: TextIO, *, quiet: bool = False, colour: bool = True) -> None:
+    def __init__(
+        self, stream: TextIO, *, environment: Mapping[str, str], quiet: bool = False
+    ) -> None:
         super().__init__(stream, quiet=quiet)
-        self._colour = colour
+        self._environment = environment
+        self._colour = "NO_COLOR" not in environment
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
@@ -77,12 +82,12 @@ class LiveRenderer(PlainRenderer):
 
     def _drawn(self) -> Progress:
         if self._bars is None:
-            self._bars = _new_bars(self._stream, colour=self._colour)
+            self._bars = _new_bars(self._stream, self._environment, colour=self._colour)
             self._bars.start()
         return self._bars
 
 
-def _new_bars(stream: TextIO, *, colour: bool) -> Progress:
+def _new_bars(stream: TextIO, environment: Mapping[str, str], *, colour: bool) -> Progress:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -92,12 +97,19 @@ def _new_bars(stream: TextIO, *, colour: bool) -> Progress:
         TransferSpeedColumn,
     )
 
+    console = Console(
+        file=stream,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        _environ=environment,
+    )
     return Progress(
         TextColumn("    {task.description}", markup=False),
         BarColumn(),
         DownloadColumn(binary_units=True),
         TransferSpeedColumn(),
-        console=Console(file=stream, no_color=not colour, highlight=False, markup=False),
+        console=console,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
