@@ -19,7 +19,6 @@ _TOOLS = (
     ("git", "git", "remotes, and signatures kept in git"),
     ("gpg", "gnupg", "gsign and gverify"),
     ("gpgv", "gpgv", "locks and their proofs"),
-    ("apt-get", "apt", "locking packages"),
     ("zstd", "zstd", "images of Ubuntu 21.10 and later"),
 )
 """Program, Debian package, what it is for."""
@@ -34,7 +33,7 @@ def gdoctor(session: Session) -> int:
     Without --backend all backends are tried, each on its own.
     """
     reports = tuple(_report(*one) for one in _backends.ask(session, _look))
-    tools = tuple(_tool(*row) for row in _TOOLS)
+    tools = (*(_tool(*row) for row in _TOOLS), _apt())
     chosen = session.chosen_backend
     own = next((r for r in reports if r.name == chosen), None) or _look(session.make_backend())
     _show(session, reports, tools)
@@ -94,6 +93,17 @@ def _tool(program: str, package: str, purpose: str) -> Finding:
         return Finding(program, "ok", str(which(program, package=package)))
     except MissingTool as error:
         return Finding(program, "missing", f"needed for {purpose}", error.hint)
+
+
+def _apt() -> Finding:
+    """Which apt glock will use: none need be installed."""
+    from gbuild.host.apt import on_host
+    from gbuild.image import tools
+    from gbuild.target.backend import Finding
+
+    if on_host() is not None:
+        return Finding("apt", "ok", "this host's: glock uses it")
+    return Finding("apt", "ok", f"none here: glock uses that of {tools.NAME}, in a sandbox")
 
 
 def _show(session: Session, reports: tuple[_Report, ...], tools: tuple[Finding, ...]) -> None:

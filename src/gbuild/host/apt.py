@@ -1,20 +1,28 @@
-"""The host's apt as a solver: a private directory, nothing installed, no network, no root.
+"""apt as a solver: a private directory, nothing installed, no network, no root.
 
 apt reads signed archives from a local folder and says which packages it would install on an empty
-system. Of the host it uses the programs only: no configuration, sources, keys, pins, lists or
-installed packages (apt.conf(5)).
+system. Of the system it runs on it uses the programs only: no configuration, sources, keys, pins,
+lists or installed packages (apt.conf(5)). That system is this host, or an image
+(:mod:`gbuild.image.tools`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from gbuild.errors import HostFailure, UsageFailure
+from gbuild.errors import HostFailure, MissingTool, UsageFailure
 from gbuild.host.process import Completed, ToolFailed, run, which
+
+Run = Callable[[Sequence[str], Mapping[str, str]], Completed]
+"""Run apt-get with these words, and this environment beside a clean one, to its end."""
+
+TIMEOUT = 600.0
+"""Seconds that one run of apt may take."""
 
 _URI = re.compile(r"'file:([^']+)' \S+ (\d+) SHA256:([0-9a-f]{64})$")
 _UNKNOWN = (
@@ -57,6 +65,19 @@ Debug::NoLocking "true";
 """
 
 
+def on_host() -> Run | None:
+    """Return what runs this host's apt, None when it has none."""
+    try:
+        program = which("apt-get", package="apt")
+    except MissingTool:
+        return None
+    return partial(_run_on_host, program)
+
+
+def _run_on_host(program: Path, words: Sequence[str], env: Mapping[str, str]) -> Completed:
+    return run([program, *words], env=env, check=False, timeout=TIMEOUT)
+
+
 class PackageUnknown(UsageFailure):
     """Packages were asked for that the archives do not have; ``names`` lists them."""
 
@@ -97,7 +118,7 @@ class Choice:
 class PrivateApt:
     """One use of apt in a folder of its own, for one architecture and foreign ones."""
 
-    def __init__(self, folder: Path, *, arch: str, foreign: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, *, run: Run, arch: str, foreign: Sequence[str] = ()) -> None:
         if re.search(r"[\s\"\[\]]", str(folder)):
             raise HostFailure(
                 f"apt cannot work below a folder with such a name: {folder}",
@@ -105,7 +126,7 @@ class PrivateApt:
             )
         self._folder = folder
         self._essential = _ESSENTIAL.format(arch=arch)
-        self._get = which("apt-get", package="apt")
+        self._apt = run
         for name in ("etc", "state", "lists/partial", "cache/archives/partial"):
             (folder / name).mkdir(parents=True)
         (folder / "status").touch()
@@ -146,7 +167,7 @@ class PrivateApt:
             "DEBIAN_FRONTEND": "noninteractive",
             "HOME": str(self._folder),
         }
-        return run([self._get, *words], env=environment, check=False, timeout=600)
+        return self._apt(words, environment)
 
 
 def _refusal(done: Completed) -> UsageFailure:

@@ -10,8 +10,12 @@ import sys
 from collections.abc import Mapping
 
 _UNIX = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_PACKAGE_MANAGERS = {"darwin": ":/opt/homebrew/bin:/opt/local/bin"}
+_PACKAGE_MANAGERS = {
+    "darwin": ":/opt/homebrew/bin:/opt/local/bin",
+    "linux": ":/run/wrappers/bin:/run/current-system/sw/bin",  # NixOS, which has nothing in /usr
+}
 """Further folders in which the programs of a system's usual package managers lie."""
+_APT = "/usr/bin/apt-get"
 _OF_WINDOWS = ("PATH", "PATHEXT", "SYSTEMROOT", "SYSTEMDRIVE", "TEMP", "TMP", "APPDATA")
 """Without these Windows starts no program, or none that can find its libraries and its folder."""
 
@@ -28,6 +32,8 @@ def clean_environment(
 
 def how_to_install(package: str, *, platform: str = sys.platform) -> str:
     """Return what brings a program; ``package`` is its name in Debian."""
+    if platform == "linux" and not os.path.exists(_APT):
+        return f"install the package that Debian calls {package}"
     if platform == "win32":
         return f"install {package} (gnupg is in Gpg4win) and put it on the PATH"
     return f"brew install {package}" if platform == "darwin" else f"sudo apt-get install {package}"

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from gbuild.errors import Untrusted
+from gbuild.host.deb import needed
 
 LARGEST = 1 << 30
 """Bytes of an index after decompression; Debian's largest has about 60 million."""
@@ -102,6 +103,30 @@ def essential(text: bytes, arch: str) -> set[str]:
     return {one.name for one in stanzas if one.arch in (arch, "all")}
 
 
+def with_needs(text: bytes, roots: Collection[str]) -> tuple[Stanza, ...]:
+    """Return the stanzas of ``roots`` and of all they need, for an index that is one whole system.
+
+    Of alternatives one that is wanted already counts, else the first that the index has. Versions,
+    conflicts and what packages provide are not looked at.
+
+    Raises:
+        Untrusted: the index lacks one of ``roots``, or a field.
+    """
+    found = re.finditer(rb"^Package: *([a-z0-9][a-z0-9+.-]*) *$", text, re.MULTILINE)
+    places = {match[1].decode(): match.start() for match in found}
+    if missing := sorted(set(roots).difference(places)):
+        raise Untrusted(f"the index has no {', '.join(missing)}")
+    wanted = dict.fromkeys(sorted(roots))
+    todo = list(wanted)
+    while todo:
+        for group in needed(_fields(text, places[todo.pop(0)])):
+            known = [name for name in group if name in places]
+            if known and not wanted.keys() & known:
+                wanted[known[0]] = None
+                todo.append(known[0])
+    return tuple(_stanza(text, places[name]) for name in wanted)
+
+
 def refuse_incomplete(packages: Iterable[str], needed: Iterable[str], label: str) -> None:
     """Refuse a set of packages that lacks an essential one: no system works without them.
 
@@ -119,11 +144,15 @@ def names(text: bytes) -> set[str]:
     }
 
 
-def _stanza(text: bytes, inside: int) -> Stanza:
+def _fields(text: bytes, inside: int) -> dict[str, str]:
     start = text.rfind(b"\n\n", 0, inside) + 1
     end = text.find(b"\n\n", inside)
     block = text[start : end if end >= 0 else len(text)].decode("utf-8", errors="replace")
-    fields = dict(_FIELD.findall(block))
+    return dict(_FIELD.findall(block))
+
+
+def _stanza(text: bytes, inside: int) -> Stanza:
+    fields = _fields(text, inside)
     if missing := [name for name in _WANTED if not fields.get(name)]:
         raise Untrusted(
             f"the index entry of {fields.get('Package', '?')} lacks {', '.join(missing)}"

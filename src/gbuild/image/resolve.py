@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gbuild.errors import Untrusted, UsageFailure
+from gbuild.errors import UsageFailure
 from gbuild.host import web
-from gbuild.host.apt import Choice, LocalSource, PackageUnknown, PrivateApt
 from gbuild.host.store import Store
 from gbuild.image.archives import Freshness, Origin, State, index_text, obtain, origins
 from gbuild.image.base import base_packages
-from gbuild.image.packages import essential, find, names, refuse_incomplete
 from gbuild.image.proof import Proof, remember
+from gbuild.image.solve import Solver
 from gbuild.image.suites import suite
+from gbuild.image.tools import Tools
 from gbuild.model.descriptor import Descriptor, machine_architecture
 from gbuild.model.event import Event, Sink
 from gbuild.model.lock import BOOT_ARCHITECTURES, Environment, Lock, Package
@@ -144,9 +143,10 @@ def lock_descriptor(
         UsageFailure: unknown suite or package, packages that cannot be had together.
         Untrusted: an archive that may not be believed.
         Unavailable: archives that cannot be had.
-        MissingTool: apt or gpgv is not installed.
+        MissingTool: gpgv is not installed.
     """
     moment = int(time.time() if now is None else now)
+    solver = Solver(store, Tools(store, environment=environment, sink=sink, now=moment))
     made: list[Environment] = []
     inreleases: dict[str, bytes] = {}
     for name, arch in environments(descriptor):
@@ -159,9 +159,9 @@ def lock_descriptor(
         states = _states(
             _chosen(every, name, arch, without), wanted, store, fresh, environment, sink
         )
-        made.append(_environment(descriptor, name, arch, states, store))
+        made.append(_environment(descriptor, name, arch, states, solver))
         for one in machine:
-            made[-1] = replace(made[-1], boot=_boot(states, one, descriptor.distro, store))
+            made[-1] = replace(made[-1], boot=_boot(states, one, descriptor.distro, solver))
         remember(made[-1], every, store)  # every package was just found in the signed indexes
         for state in states:
             digest = state.archive.sha256
@@ -170,7 +170,7 @@ def lock_descriptor(
 
 
 def _environment(
-    descriptor: Descriptor, name: str, arch: str, states: Sequence[State], store: Store
+    descriptor: Descriptor, name: str, arch: str, states: Sequence[State], solver: Solver
 ) -> Environment:
     foreign = foreign_architectures(descriptor, arch)
     wanted = request(descriptor, name, arch)
@@ -180,7 +180,7 @@ def _environment(
         distro=descriptor.distro,
         request=wanted,
         archives=tuple(sorted((s.archive for s in states), key=lambda a: (a.name, a.suite))),
-        packages=_solve(states, arch, foreign, wanted, store, f"{name}-{arch}"),
+        packages=solver.solve(states, wanted, arch=arch, foreign=foreign, label=f"{name}-{arch}"),
         base=descriptor.base,
         foreign=foreign,
     )
@@ -213,18 +213,18 @@ def _machine(previous: Lock | None, name: str, arch: str, *, wanted: bool) -> tu
     return (BOOT_ARCHITECTURES[arch],)
 
 
-def _boot(states: Sequence[State], arch: str, distro: str, store: Store) -> tuple[Package, ...]:
+def _boot(states: Sequence[State], arch: str, distro: str, solver: Solver) -> tuple[Package, ...]:
     """Return the newest kernel, a static busybox and a loader, without what they depend on.
 
     Raises:
         UsageFailure: the archives have none.
     """
-    texts = [index_text(index, store) for state in states for index in state.indexes]
+    texts = [index_text(index, solver.store) for state in states for index in state.indexes]
     kernel = next((k for k in _KERNELS[distro] if any(_lists(text, k) for text in texts)), None)
     if kernel is None:
         raise UsageFailure(f"the archives have no kernel: {', '.join(_KERNELS[distro])}")
     loader = (_LOADER,) if any(_lists(text, _LOADER) for text in texts) else ()
-    chosen = _solve(states, arch, (), (kernel, "busybox-static", *loader), store, "boot")
+    chosen = solver.solve(states, (kernel, "busybox-static", *loader), arch=arch, label="boot")
     return tuple(one for one in chosen if _BOOT.fullmatch(one.name))
 
 
@@ -266,87 +266,3 @@ def _kept(previous: Lock | None, made: Sequence[Environment]) -> dict[str, Mappi
         for one in made
         if previous.environment(one.label) == one and one.label in previous.images
     }
-
-
-def _solve(
-    states: Sequence[State],
-    arch: str,
-    foreign: Sequence[str],
-    wanted: Sequence[str],
-    store: Store,
-    label: str,
-) -> tuple[Package, ...]:
-    with tempfile.TemporaryDirectory(prefix="gbuild-apt-") as name:
-        root = Path(name)
-        sources = [_lay_out(state, root, (arch, *foreign), store) for state in states]
-        apt = PrivateApt(root / "apt", arch=arch, foreign=foreign)
-        apt.read(sources)
-        try:
-            chosen = apt.install(wanted)
-        except PackageUnknown as error:
-            raise _with_neighbours(error, states, store, label) from error
-    found = _looked_up(chosen, root, states, store)
-    texts = (index_text(index, store) for state in states for index in state.indexes)
-    needed = (name for text in texts for name in essential(text, arch))
-    refuse_incomplete((one.name for one in found), needed, label)
-    return found
-
-
-def _lay_out(state: State, root: Path, architectures: Sequence[str], store: Store) -> LocalSource:
-    """Arrange blobs as the archive that apt expects: links named as in its dists/."""
-    archive = state.archive
-    base = root / "archives" / archive.name
-    suite = base / "dists" / archive.suite
-    links = {"InRelease": archive.sha256, **{one.path: one.sha256 for one in state.indexes}}
-    for path, digest in links.items():
-        target = suite / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(store.verified(digest))
-    keyring = root / f"{archive.name}-{archive.suite.replace('/', '-')}.gpg"
-    keyring.write_bytes(state.origin.keys.ring)
-    return LocalSource(
-        root=base,
-        suite=archive.suite,
-        components=archive.components,
-        architectures=tuple(architectures),
-        keyring=None if state.origin.keys.expired else keyring,
-    )
-
-
-def _looked_up(
-    chosen: Sequence[Choice], root: Path, states: Sequence[State], store: Store
-) -> tuple[Package, ...]:
-    """Find apt's choices in the indexes that the signed InRelease files vouch for."""
-    wanted: dict[str, dict[str, str]] = {}
-    for choice in chosen:
-        name, _, path = str(choice.path.relative_to(root / "archives")).partition("/")
-        wanted.setdefault(name, {})[path] = choice.sha256
-    found = {
-        Package(archive=state.archive.name, **stanza.fields())
-        for state in states
-        for index in state.indexes
-        for stanza in find(index_text(index, store), frozenset(wanted.get(state.archive.name, ())))
-        if wanted[state.archive.name][stanza.path] == stanza.sha256
-    }
-    if len(found) != len(chosen):
-        raise Untrusted(
-            f"apt chose {len(chosen)} packages, the signed indexes have {len(found)} of them"
-        )
-    return tuple(sorted(found, key=lambda p: (p.name, p.arch)))
-
-
-def _with_neighbours(
-    error: PackageUnknown, states: Sequence[State], store: Store, label: str
-) -> UsageFailure:
-    import difflib  # only a mistake needs it
-
-    known = {n for s in states for index in s.indexes for n in names(index_text(index, store))}
-    details = []
-    for name in error.names:
-        near = difflib.get_close_matches(name.partition(":")[0], known, n=3, cutoff=0.6)
-        details.append(
-            f"{name}: " + (f"did you mean {', '.join(near)}?" if near else "no such name")
-        )
-    return UsageFailure(
-        f"{label}: no such package: {', '.join(error.names)}", details=tuple(details)
-    )

@@ -53,6 +53,19 @@ def test_json_has_every_finding(tmp_path: Path) -> None:
     }
 
 
+def test_it_says_which_apt_glock_will_use(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.argv = ['gdoctor', '--backend', 'userns', *sys.argv[1:]];"
+        "from gbuild.host import apt; apt.on_host = lambda: None;"
+        "from gbuild.cli.gdoctor import main; main()"
+    )
+    words = [sys.executable, "-c", script, "--store", str(tmp_path / "store")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "none here: glock uses that of debian bookworm, in a sandbox" in done.stdout
+    assert "this host's: glock uses it" in _gdoctor("--backend", "userns").stdout
+
+
 def test_a_host_that_cannot_is_exit_3_with_a_mend(tmp_path: Path) -> None:
     script = (
         "import sys; sys.argv = ['gdoctor', *sys.argv[1:]];"

@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from gbuild.errors import Untrusted
-from gbuild.image.packages import decompress, find, names
+from gbuild.image.packages import decompress, find, names, with_needs
 from gbuild.image.release import parse_release
 
 _DIGEST = "a" * 64
@@ -111,6 +111,34 @@ def test_a_stanza_without_its_hash_is_not_trusted() -> None:
 
 def test_names_of_an_index() -> None:
     assert names(_INDEX) == {"hello", "other"}
+
+
+def _index(*stanzas: tuple[str, str]) -> bytes:
+    rest = "Version: 1\nArchitecture: amd64\nFilename: pool/x.deb\nSize: 1\nSHA256: aa\n"
+    return "\n".join(f"Package: {name}\n{rest}{more}" for name, more in stanzas).encode()
+
+
+def test_what_packages_need_is_followed_by_name() -> None:
+    index = _index(
+        ("top", "Pre-Depends: base (>= 2)\nDepends: gone | left | right, a:any\nRecommends: no\n"),
+        ("base", "Depends: awk, right | left\n"),
+        ("a", "Depends: top, chosen | other\n"),
+        *((name, "") for name in ("left", "right", "chosen", "other", "no")),
+    )
+    assert [one.name for one in with_needs(index, {"top"})] == [
+        "top",
+        "base",
+        "left",
+        "a",
+        "chosen",
+    ]
+    found = with_needs(index, {"other", "a", "right"})  # what is asked for counts as an alternative
+    assert [one.name for one in found] == ["a", "other", "right", "top", "base"]
+
+
+def test_what_is_asked_for_must_be_there() -> None:
+    with pytest.raises(Untrusted, match="the index has no x, y"):
+        with_needs(_index(("a", "")), {"a", "y", "x"})
 
 
 def test_indexes_are_decompressed_by_their_ending() -> None:
