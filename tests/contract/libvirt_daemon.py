@@ -53,6 +53,12 @@ class Daemon:
         """Its address."""
         return f"qemu:///system?socket={self._socket}"
 
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """Words before a command that is to find it where a host's own daemon would be."""
+        assert self._process is not None
+        return ("nsenter", "--mount", "--target", str(self._process.pid), "--")
+
     def start(self) -> None:
         """Start it; returns when it listens."""
         self._socket.unlink(missing_ok=True)

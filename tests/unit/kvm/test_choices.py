@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gbuild.backends.kvm import acceleration, launch, library, order, saved
+from gbuild.backends.kvm import acceleration, launch, order, saved
 from gbuild.backends.kvm.domain import Domain, Shape
 from gbuild.errors import HostFailure, UsageFailure
 from gbuild.model.image import Image
@@ -20,7 +20,7 @@ SHAPE = Shape(
     kernel=Path("/k"), initrd=Path("/i"), emulator=Path("/q"), kind="qemu", memory=512, cpus=2
 )
 DOMAIN = Domain(
-    name="gbuild-x-0", store=Path("/a & b"), identity='t~1~"', shape=SHAPE,
+    name="gbuild-x-0", store="/a & b", identity='t~1~"', shape=SHAPE,
     disk=Path("/d,<e>"), console=Path("/c"),
 )  # fmt: skip
 
@@ -51,55 +51,36 @@ def test_kvm_is_used_where_a_machine_has_booted_by_it(tmp_path: Path, works: boo
     node, record, trial = tmp_path / "kvm", tmp_path / "trials" / "x", Trial(works=works)
     node.touch()
     for _ in range(2):
-        kind, note = acceleration.choose("auto", record, trial, node=node)
+        kind, note = acceleration.choose(
+            "auto", record, trial, node=node, mend=acceleration.unusable(node)
+        )
         assert kind == ("kvm" if works else "qemu")
         assert (note is None) == works
     assert trial.times == 1
 
 
 def test_without_the_node_nothing_is_tried(tmp_path: Path) -> None:
-    trial = Trial(works=True)
-    kind, note = acceleration.choose("auto", tmp_path / "x", trial, node=tmp_path / "none")
+    trial, node = Trial(works=True), tmp_path / "none"
+    mend = acceleration.unusable(node)
+    kind, note = acceleration.choose("auto", tmp_path / "x", trial, node=node, mend=mend)
     assert (kind, trial.times) == ("qemu", 0)
     assert note is not None
     assert "modprobe" in note
     with pytest.raises(HostFailure, match="cannot be used"):
-        acceleration.choose("kvm", tmp_path / "x", trial, node=tmp_path / "none")
+        acceleration.choose("kvm", tmp_path / "x", trial, node=node, mend=mend)
 
 
 def test_what_a_person_says_needs_no_trial(tmp_path: Path) -> None:
     trial = Trial(works=False)
-    assert acceleration.choose("tcg", tmp_path / "x", trial) == ("qemu", None)
-    (tmp_path / "kvm").touch()
-    assert acceleration.choose("kvm", tmp_path / "x", trial, node=tmp_path / "kvm")[0] == "kvm"
+
+    def chosen(wanted: str, mend: str | None) -> str:
+        return acceleration.choose(wanted, tmp_path / "x", trial, node="/dev/kvm", mend=mend)[0]
+
+    assert chosen("tcg", "modprobe") == "qemu"
+    assert chosen("kvm", None) == "kvm"
     assert trial.times == 0
     with pytest.raises(UsageFailure, match="auto, kvm or tcg"):
-        acceleration.choose("xen", tmp_path / "x", trial)
-
-
-@pytest.mark.parametrize(
-    ("uri", "words"),
-    [
-        ("qemu+ssh://root@host/system", "of this host"),
-        ("qemu://host/system", "of this host"),
-        ("qemu+tls:///system", "of this host"),
-        ("xen:///system", "knows qemu:///system"),
-        ("qemu:///embed?root=/x", "knows qemu:///system"),
-        ("", "knows qemu:///system"),
-    ],
-)
-def test_other_daemons_are_refused(uri: str, words: str) -> None:
-    with pytest.raises(UsageFailure, match=words):
-        library.check(uri)
-
-
-def test_the_systems_machines_are_for_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    library.check("qemu:///session")
-    with pytest.raises(UsageFailure, match="belong to root"):
-        library.check("qemu:///system")
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    library.check("qemu:///system?socket=/run/x")
+        chosen("xen", None)
 
 
 def test_the_lowest_free_name_is_taken() -> None:
@@ -186,12 +167,10 @@ def test_a_machine_has_the_processors_it_may_use(
     extras: dict[str, str],
     emulated: int,
     with_kvm: int,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: here)
     asked = spec(limits=limits, extras=extras)
-    assert launch.processors(asked, "qemu") == emulated
-    assert launch.processors(asked, "kvm") == with_kvm
+    assert launch.processors(asked, "qemu", here=here) == emulated
+    assert launch.processors(asked, "kvm", here=here) == with_kvm
 
 
 def test_other_architectures_are_refused() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from gbuild.backends.virtualbox import way as module
-from gbuild.backends.virtualbox.way import Way, last_words
+from gbuild.backends.virtualbox.way import Way
 from gbuild.errors import BackendFailure
+from gbuild.host.stream import last_words
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ TRIAL = 30.0
 
 
 def choose(
-    wanted: str, record: Path, trial: Callable[[], bool], *, node: Path = NODE
+    wanted: str, record: Path, trial: Callable[[], bool], *, node: object, mend: str | None
 ) -> tuple[Kind, str | None]:
     """Return how machines are to run, and what a person should know about it.
 
@@ -31,7 +31,8 @@ def choose(
         wanted: ``auto``, ``kvm`` or ``tcg``.
         record: a file that keeps what the trial showed.
         trial: boots a machine by KVM; says whether it came up.
-        node: the device of KVM.
+        node: the device of KVM, as people know it.
+        mend: what would make it usable, or None if it may be.
 
     Raises:
         UsageFailure: ``wanted`` is something else.
@@ -41,7 +42,7 @@ def choose(
         raise UsageFailure(f"acceleration is auto, kvm or tcg, not {wanted!r}")
     if wanted == "tcg":
         return "qemu", None
-    if (mend := unusable(node)) is not None:
+    if mend is not None:
         if wanted == "kvm":
             raise HostFailure(f"{node} cannot be used", hint=mend)
         return "qemu", f"{node} cannot be used: machines are emulated, which is slow ({mend})"

@@ -7,17 +7,20 @@ import threading
 from collections.abc import Mapping
 from typing import ClassVar
 
-from gbuild.backends.kvm import hypervisor, probe
+from gbuild.backends.kvm import hypervisor, pool, probe
+from gbuild.backends.kvm.address import parse
 from gbuild.backends.kvm.channel import Channel
 from gbuild.backends.kvm.launch import Launch
 from gbuild.backends.kvm.library import Connection, connect
-from gbuild.backends.kvm.machine import Door, KvmMachine
+from gbuild.backends.kvm.machine import FarDoor, KvmMachine, LocalDoor
 from gbuild.backends.kvm.outside import WayOut
 from gbuild.backends.kvm.pieces import Pieces
+from gbuild.backends.kvm.remote import There
+from gbuild.backends.kvm.site import Here, Site
 from gbuild.backends.kvm.targets import Targets
-from gbuild.errors import HostFailure
+from gbuild.errors import HostFailure, UsageFailure
 from gbuild.host.store import Store
-from gbuild.model.event import Sink
+from gbuild.model.event import Event, Sink
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend, Finding, Machine, Prepared, TargetInfo, TargetSpec
 from gbuild.target.registry import Entry
@@ -26,13 +29,14 @@ NAME = "kvm"
 
 
 class KvmBackend(Backend):
-    """Virtual machines of a libvirt daemon of this host: the person's own, or the system's."""
+    """Virtual machines of a libvirt daemon: the person's own, the system's, or another host's."""
 
     name = NAME
     summary = "virtual machines by libvirt and QEMU, with KVM or without"
     needs = "libvirt, QEMU; /dev/kvm to be fast"
     settings: ClassVar[Mapping[str, str]] = {
-        "uri": "libvirt's address [qemu:///session; for root qemu:///system]",
+        "uri": "libvirt's address, also qemu+ssh:// [qemu:///session; for root qemu:///system]",
+        "pool": "another host's storage pool for our volumes [gbuild]",
         "acceleration": "auto, kvm, or tcg (emulation) [auto]",
         "saved-state": "yes, or no: boot each target from nothing [yes]",
         "memory": "MiB of a target that asks for no limit [2048]",
@@ -52,6 +56,7 @@ class KvmBackend(Backend):
         self._pieces = Pieces(store, environment, sink)
         self._targets = Targets(store, self._connection)
         self._connections: dict[str, Connection] = {}
+        self._there: dict[str, There] = {}
         self._lock = threading.Lock()
 
     @property
@@ -62,20 +67,24 @@ class KvmBackend(Backend):
 
     def probe(self) -> tuple[Finding, ...]:
         """Look for the library, the daemon, QEMU and its tools; starts no machine."""
-        return probe.findings(self.uri)
+        try:
+            address = parse(self.uri)
+        except UsageFailure as error:
+            return (Finding("libvirt", "missing", error.brief, error.hint),)
+        return probe.findings_elsewhere(self._site) if address.ssh else probe.findings(self.uri)
 
     def prepare(self, image: Image) -> None:
-        """Make the image's disk, and kernel and initrd of its environment."""
-        self._pieces.boot(image)
-        self._pieces.disk(image)
+        """Make the image's disk, and kernel and initrd of its environment, where they are used."""
+        boot = self._pieces.boot(image)
+        self._site.made(boot, image)
 
     def prepared(self) -> tuple[Prepared, ...]:
         """List the disks."""
-        return self._pieces.prepared()
+        return self._site.prepared()
 
     def discard(self, key: str) -> bool:
         """Remove an image's disk."""
-        return self._pieces.discard(key, used=self._targets.using, idle=self._targets.idle)
+        return self._site.discard(key, used=self._targets.using, idle=self._targets.idle)
 
     def start(self, spec: TargetSpec) -> Machine:
         """Start a target that ends with this process."""
@@ -106,19 +115,23 @@ class KvmBackend(Backend):
             return removed
         try:
             connection = self._connection(self.uri)
-        except HostFailure:
+        except HostFailure as error:
+            if parse(self.uri).ssh is not None:
+                text = f"{error.brief}: nothing was looked for over there"
+                self.sink(Event("warning", text))
             return removed  # no daemon, or no library: nothing of ours is known there
-        return removed + self._targets.strays(connection)
+        site = self._site
+        lost = site.strays(self._targets.tokens)
+        return removed + self._targets.strays(connection, site.mark) + lost
 
     def _launch(self, spec: TargetSpec, *, detached: bool) -> KvmMachine:
         launch = Launch(
             spec=spec,
-            uri=self.uri,
+            site=self._site,
             connect=lambda: self._connection(self.uri),
             pieces=self._pieces,
             targets=self._targets,
             options=self.options,
-            environment=self.environment,
             sink=self.sink,
         )
         return self._machine(launch.run(detached=detached), launch.keep)
@@ -133,7 +146,26 @@ class KvmBackend(Backend):
                 held.pop().close()
             self._targets.remove(entry)
 
-        return KvmMachine(entry, handle, Door(int(entry.held["port"][0])), clean, self.sink)
+        address, port = parse(uri), int(entry.held["port"][0])
+        door = FarDoor(address.ssh, port) if address.ssh else LocalDoor(port)
+        return KvmMachine(entry, handle, door, clean, self.sink, host=address.host)
+
+    @property
+    def _site(self) -> Site:
+        """The host where targets run."""
+        address = parse(self.uri)
+        if address.ssh is None:
+            return Here(address, self._pieces, self.environment)
+        if address.uri not in self._there:
+            self._there[address.uri] = There(
+                address,
+                lambda: self._connection(self.uri),
+                self._pieces,
+                self.store,
+                pool_name=self.options.get("pool", pool.USUAL),
+                sink=self.sink,
+            )
+        return self._there[address.uri]
 
     def _connection(self, uri: str) -> Connection:
         with self._lock:

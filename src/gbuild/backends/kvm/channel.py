@@ -24,8 +24,10 @@ _AGAIN = -2
 class Channel:
     """Our end of a machine's channel; the machine ends itself when it is closed, unless kept."""
 
-    def __init__(self, connection: Connection, domain: DomainHandle, name: str) -> None:
-        """Open the channel of a running domain; ``name`` is the target's in errors.
+    def __init__(
+        self, connection: Connection, domain: DomainHandle, name: str, *, host: str = "this host"
+    ) -> None:
+        """Open the channel of a running domain; ``name`` and ``host`` are for errors.
 
         Raises:
             BackendFailure: somebody else has it, or the machine has ended.
@@ -33,6 +35,7 @@ class Channel:
         libvirt = load()
         self._domain = domain
         self._name = name
+        self._host = host
         self._heard = b""
         with told(f"the channel of {name} cannot be opened"):
             self._stream: Any = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
@@ -99,8 +102,8 @@ class Channel:
     def _pause(self, until: float) -> None:
         """Let libvirt bring what has arrived, which it does while it answers a question."""
         if self._try(partial(out_of_room, self._domain)):
-            text = f"what the target {self._name} writes finds no room on this host"
-            raise BackendFailure(text, hint="free some space, or --store DIR on another disk")
+            text = f"what the target {self._name} writes finds no room on {self._host}"
+            raise BackendFailure(text, hint="free some space there, or take another disk")
         if time.monotonic() > until:
             raise TimedOut(f"the target {self._name} did not answer in time")
         time.sleep(_PAUSE)

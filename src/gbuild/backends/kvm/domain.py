@@ -63,7 +63,7 @@ class Domain:
     """One target: its name in libvirt, whose it is, and its own files."""
 
     name: str
-    store: Path
+    store: str
     identity: str
     shape: Shape
     disk: Path
@@ -82,7 +82,7 @@ class Domain:
   <name>{escape(self.name)}</name>
   <uuid>{self.uuid}</uuid>
   <metadata>
-    <gbuild:target xmlns:gbuild="{NAMESPACE}" store={quoteattr(str(self.store))}\
+    <gbuild:target xmlns:gbuild="{NAMESPACE}" store={quoteattr(self.store)}\
  id={quoteattr(self.identity)}/>
   </metadata>
   <memory unit="MiB">{shape.memory}</memory>

@@ -7,8 +7,10 @@ ctime, and a disk of gigabytes is not read before each start.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from gbuild.host.files import write_atomically
@@ -43,9 +45,23 @@ def used(folder: Path) -> float:
     return _stamp(folder).stat().st_mtime
 
 
+def derived(folder: Path, name: str, work: Callable[[], str]) -> str:
+    """Return what ``work`` finds in a whole folder: done once, and kept beside it as ``name``."""
+    path, state = folder.with_name(f"{folder.name}.{name}"), _stamp(folder).read_text()
+    if path.exists():
+        before, _, found = path.read_text().partition(" ")
+        if before == state:
+            return found
+    found = work()
+    write_atomically(path, f"{state} {found}".encode())
+    return found
+
+
 def remove(folder: Path) -> None:
-    """Remove a folder, whole or not, and its stamp first."""
+    """Remove a folder, whole or not, its stamp first, and what was derived from it."""
     _stamp(folder).unlink(missing_ok=True)
+    for path in folder.parent.glob(f"{glob.escape(folder.name)}.*"):
+        path.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

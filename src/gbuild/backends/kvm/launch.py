@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,14 +13,12 @@ from gbuild.backends.kvm import acceleration, hypervisor, kept, order, saved
 from gbuild.backends.kvm.channel import Channel
 from gbuild.backends.kvm.domain import Domain, Shape
 from gbuild.backends.kvm.hypervisor import Hypervisor
-from gbuild.backends.kvm.library import Connection, find, told
+from gbuild.backends.kvm.library import Connection, DomainHandle, find, told
 from gbuild.backends.kvm.outside import WayOut, name_servers
 from gbuild.backends.kvm.pieces import Boot, Pieces
+from gbuild.backends.kvm.site import Made, Site
 from gbuild.backends.kvm.targets import Targets
-from gbuild.errors import BackendFailure, TimedOut, UsageFailure
-from gbuild.host.idmap import current
-from gbuild.host.process import run, which
-from gbuild.image.disk import SIZE
+from gbuild.errors import BackendFailure, GbuildError, HostFailure, TimedOut, UsageFailure
 from gbuild.model.event import Event, Sink
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
@@ -45,12 +42,11 @@ class Launch:
     """What one start works with; ``keep`` holds what ends the machine when it is let go of."""
 
     spec: TargetSpec
-    uri: str
+    site: Site
     connect: Callable[[], Connection]
     pieces: Pieces
     targets: Targets
     options: Mapping[str, str]
-    environment: Mapping[str, str]
     sink: Sink
     keep: list[Channel | WayOut] = field(default_factory=list)
 
@@ -64,27 +60,26 @@ class Launch:
         spec = self.spec
         identity = new_id(target_name(spec.name, where="the target's name"))
         refuse_architecture(spec)
+        self.site.refuse(spec)
         boot = self.pieces.boot(spec.image)
         self.connect()  # what nobody answers for needs no entry
         inside = Guest.of(spec, resolver=name_servers() if spec.network else "")
-        folder = self.pieces.root / "targets" / identity.rpartition("~")[2]
+        token = identity.rpartition("~")[2]
         with ExitStack() as undo:
-            entry = self._new(identity, folder, inside, detached=detached)
+            entry = self._new(identity, token, inside, detached=detached)
             undo.callback(self._undo, entry)
-            disk = self.pieces.disk(spec.image)
-            domain = self._domain(entry, folder, boot)
-            self._own_files(domain, disk)
+            domain = self._domain(entry, token, self.site.made(boot, spec.image))
             shape = self._accelerated(domain, boot)
             entry, domain = self._claim(entry, replace(domain, shape=shape))
             handle = Hypervisor(self.connect, domain.uuid, identity, spec.name)
-            with _with_console(domain.console):
+            with self._with_console(token):
                 how = self._machine(domain)
                 handle.release()
                 if spec.network:
-                    self._connect(handle, folder, shape)
+                    self._connect(handle, entry, shape)
                 self._order(inside, detached=detached)
             handle.hush()
-            facts = order.facts(spec, shape, uri=self.uri, how=how)
+            facts = order.facts(spec, shape, uri=self.site.address.shown, how=how)
             entry = self.targets.answered(entry, port=handle.port(), facts=facts)
             if detached:
                 self._let_go()
@@ -92,7 +87,7 @@ class Launch:
         self._warn()
         return entry
 
-    def _new(self, identity: str, folder: Path, inside: Guest, *, detached: bool) -> Entry:
+    def _new(self, identity: str, token: str, inside: Guest, *, detached: bool) -> Entry:
         """Write a target down before anything of it is made."""
         entry = Entry.begun(
             identity,
@@ -100,66 +95,60 @@ class Launch:
             inside,
             detached=detached,
             held={
-                "uri": [self.uri],
-                "folder": [str(folder)],
+                "uri": [self.site.address.uri],
                 "image": [self.spec.image.key],
+                **self.site.held(token),
             },
         )
         self.targets.registry.add(entry)
         return entry
 
-    def _domain(self, entry: Entry, folder: Path, boot: Boot) -> Domain:
-        """Return the target's machine as far as it is known before it has a name."""
+    def _domain(self, entry: Entry, token: str, made: Made) -> Domain:
+        """Make the target's own files; return its machine as far as it is known without a name."""
         asked = self.spec.limits.memory
         memory = asked >> 20 if asked else _number(self.options, "memory", 2048)
         shape = Shape(
-            kernel=boot.kernel,
-            initrd=boot.initrd,
-            emulator=which("qemu-system-x86_64", package="qemu-system-x86"),
+            kernel=made.kernel,
+            initrd=made.initrd,
+            emulator=self.site.emulator(),
             kind="qemu",
             memory=max(memory, _SMALLEST),
-            cpus=processors(self.spec, "qemu"),
-            owner=self._owner(),
+            cpus=processors(self.spec, "qemu", here=self.site.processors()),
+            owner=self.site.owner("qemu"),
             model=self.spec.extras.get("processor.model"),
         )
+        own = self.site.own(token, made, shape.owner)
         return Domain(
-            name=f"gbt{folder.name}",
-            store=self.pieces.root.parent,
+            name=f"gbt{token}",
+            store=self.site.mark,
             identity=entry.id,
             shape=shape,
-            disk=folder / "disk.qcow2",
-            console=folder / "console.log",
+            disk=own.disk,
+            console=own.console,
         )
-
-    def _owner(self) -> tuple[int, int] | None:
-        """Return whom a system's QEMU runs as: somebody who owns nothing else."""
-        if not self.uri.partition("?")[0].endswith("/system"):
-            return None
-        idmap = current(self.environment)
-        return idmap.outside(0), idmap.gids[0][1]
 
     def _accelerated(self, domain: Domain, boot: Boot) -> Shape:
         """Return the machine's shape with KVM or without."""
-        with_kvm = replace(domain.shape, kind="kvm", cpus=processors(self.spec, "kvm"))
-        if with_kvm.owner is not None and acceleration.NODE.exists():
-            group = acceleration.NODE.stat().st_gid
-            with_kvm = replace(with_kvm, owner=(with_kvm.owner[0], group))
+        site, cpus = self.site, processors(self.spec, "kvm", here=self.site.processors())
+        with_kvm = replace(domain.shape, kind="kvm", cpus=cpus, owner=site.owner("kvm"))
         versions = (*self._versions(), str(with_kvm.emulator), boot.key)
-        record = self.pieces.root / "trials" / saved.family(with_kvm, _this_boot(), *versions)
+        record = self.pieces.root / "trials" / saved.family(with_kvm, site.now(), *versions)
 
         def trial() -> bool:
             self.sink(Event("step", "trying whether a machine boots by KVM"))
             machine = replace(domain, shape=with_kvm)
             return saved.boots(self.connect, machine, timeout=acceleration.TRIAL)
 
-        kind, note = acceleration.choose(self.options.get("acceleration", "auto"), record, trial)
+        node = f"KVM of {site.address.host}" if site.address.ssh else acceleration.NODE
+        wanted = self.options.get("acceleration", "auto")
+        kind, note = acceleration.choose(wanted, record, trial, node=node, mend=site.obstacle())
         if note is not None:
             self.sink(Event("info", note))
         return with_kvm if kind == "kvm" else domain.shape
 
     def _claim(self, entry: Entry, domain: Domain) -> tuple[Entry, Domain]:
         """Choose a name that is free in libvirt, and write it down."""
-        beginning = saved.family(domain.shape, str(self.pieces.root), *self._versions())
+        beginning = saved.family(domain.shape, self.site.mark, *self._versions())
         with self.targets.choosing():
             with told("libvirt does not list its domains"):
                 running = {one.name() for one in self.connect().listAllDomains()}
@@ -173,8 +162,13 @@ class Launch:
             return str(connection.getVersion()), str(connection.getLibVersion())
 
     def _undo(self, entry: Entry) -> None:
+        """Leave nothing; what a host that does not answer has stays, written down."""
         self._drop()
-        self.targets.end(entry)
+        try:
+            self.targets.end(entry)
+        except HostFailure as error:
+            text = f"{error.brief}: what {entry.name} left there stays until gtarget prune"
+            self.sink(Event("warning", text))
 
     def _drop(self) -> None:
         while self.keep:
@@ -186,31 +180,24 @@ class Launch:
             one.keep()
         self.keep.clear()
 
-    def _own_files(self, domain: Domain, disk: Path) -> None:
-        """Make the target's folder and in it the file that takes what it writes."""
-        folder, owner = domain.disk.parent, domain.shape.owner
-        folder.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-        folder.mkdir(mode=0o700)
-        tool = which("qemu-img", package="qemu-utils")
-        words = ("create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(disk), str(domain.disk))
-        run((tool, *words, str(SIZE)), timeout=60)
-        domain.console.touch(mode=0o600)
-        if owner is not None:
-            for path in (folder, domain.disk, domain.console):
-                os.chown(path, *owner)
-
     def _machine(self, domain: Domain) -> str:
         """Start the domain, from a saved state if that is wanted and works; say which it was."""
-        if self.options.get("saved-state", "yes") == "yes" and self._restored(domain):
+        wanted = self.site.saves and self.options.get("saved-state", "yes") == "yes"
+        if wanted and self._restored(domain):
             handle = find(self.connect(), domain.uuid)
             if handle is not None:
-                self.keep.append(Channel(self.connect(), handle, self.spec.name))
+                self._talk(handle)
                 return "restored"
-        handle = hypervisor.start(self.connect(), domain)
-        channel = Channel(self.connect(), handle, self.spec.name)
-        self.keep.append(channel)
+        channel = self._talk(hypervisor.start(self.connect(), domain))
         channel.expect(saved.READY, timeout=_BOOT)
         return "booted"
+
+    def _talk(self, domain: DomainHandle) -> Channel:
+        """Open the channel of a machine, and hold it."""
+        host = self.site.address.host
+        channel = Channel(self.connect(), domain, self.spec.name, host=host)
+        self.keep.append(channel)
+        return channel
 
     def _restored(self, domain: Domain) -> bool:
         folder = self.pieces.root / "saved" / domain.name
@@ -230,9 +217,9 @@ class Launch:
         self.sink(Event("warning", "libvirt does not restore what it saved: booting instead"))
         return False
 
-    def _connect(self, handle: Hypervisor, folder: Path, shape: Shape) -> None:
+    def _connect(self, handle: Hypervisor, entry: Entry, shape: Shape) -> None:
         """Give the machine its way out."""
-        path = folder / "out"
+        path = Path(entry.held["folder"][0]) / "out"
         self.keep.append(WayOut(path, shape.owner))
         handle.connect(path)
 
@@ -247,21 +234,23 @@ class Launch:
         channel.send(words + files)
         channel.expect("up", timeout=_BOOT)
 
+    @contextmanager
+    def _with_console(self, token: str) -> Iterator[None]:
+        """Add what the machine said last on its console to an error."""
+        try:
+            yield
+        except (BackendFailure, TimedOut) as error:
+            try:
+                tail = self.site.said(token)[-_TAIL:].decode(errors="replace").splitlines()
+            except GbuildError:
+                raise error from None  # its host does not answer any more
+            said = tuple(f"console: {line}" for line in tail if line.strip())
+            raise error.retold(error.brief, details=(*error.details, *said)) from error
+
     def _warn(self) -> None:
         if gaps := order.gaps(self.spec):
             text = f"limits that this backend cannot hold for the target: {'; '.join(gaps)}"
             self.sink(Event("warning", text))
-
-
-@contextmanager
-def _with_console(path: Path) -> Iterator[None]:
-    """Add what the machine said last on its console to an error."""
-    try:
-        yield
-    except (BackendFailure, TimedOut) as error:
-        tail = path.read_bytes()[-_TAIL:].decode(errors="replace").splitlines()
-        said = tuple(f"console: {line}" for line in tail if line.strip())
-        raise error.retold(error.brief, details=(*error.details, *said)) from error
 
 
 def refuse_architecture(spec: TargetSpec) -> None:
@@ -278,15 +267,14 @@ def refuse_architecture(spec: TargetSpec) -> None:
         )
 
 
-def processors(spec: TargetSpec, kind: acceleration.Kind) -> int:
+def processors(spec: TargetSpec, kind: acceleration.Kind, *, here: int) -> int:
     """Return how many processors a machine gets: those it may run on, as many as it may use.
 
-    Nothing said, all of this host's with KVM, and half of them emulated: processors that are
-    emulated side by side empty each other's translations whenever a process begins or ends.
+    Nothing said, all of its host's (``here``) with KVM, and half of them emulated: processors that
+    are emulated side by side empty each other's translations whenever a process begins or ends.
     """
     if named := spec.extras.get("processors"):
         return len(named.split(","))
-    here = os.cpu_count() or 1
     return spec.limits.cpus or min(here if kind == "kvm" else -(-here // 2), _MOST_PROCESSORS)
 
 
@@ -295,7 +283,3 @@ def _number(options: Mapping[str, str], name: str, usual: int) -> int:
     if not given.isdecimal():
         raise UsageFailure(f"the option {name} of the backend kvm is a number, not {given!r}")
     return int(given)
-
-
-def _this_boot() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

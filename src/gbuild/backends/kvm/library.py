@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
-from urllib.parse import urlsplit
 
-from gbuild.errors import BackendFailure, HostFailure, UsageFailure
+from gbuild.backends.kvm.address import Address, parse
+from gbuild.errors import BackendFailure, HostFailure
 from gbuild.host.libraries import missing_library
 
 Connection = Any
@@ -19,6 +20,9 @@ Connect = Callable[[], Connection]
 
 DomainHandle = Any
 """A ``libvirt.virDomain``."""
+
+_KEEPALIVE = (5, 6)
+"""Seconds between two questions to a daemon elsewhere, and how many may stay unanswered."""
 
 
 def load() -> Any:  # noqa: ANN401 - a module without types
@@ -36,49 +40,55 @@ def load() -> Any:  # noqa: ANN401 - a module without types
 
 
 def connect(uri: str) -> Connection:
-    """Open a connection to a libvirt daemon of this host.
+    """Open a connection to a libvirt daemon.
 
     Raises:
-        UsageFailure: the address is another host's, another hypervisor's, or not this person's.
+        UsageFailure: the address is not one for this backend.
         MissingTool: the library is not installed.
         HostFailure: nobody answers there, or we may not.
     """
-    check(uri)
+    address = parse(uri)
     libvirt = load()
+    if address.ssh is not None:
+        address.ssh.look()  # says better than libvirt what is wrong
+        _pulse()
     try:
-        return libvirt.open(uri)
+        connection = libvirt.open(address.uri)
+        if address.ssh is not None:
+            connection.setKeepAlive(*_KEEPALIVE)
     except libvirt.libvirtError as error:
         raise HostFailure(
-            f"libvirt does not answer at {uri}", details=(str(error),), hint=_mend(uri)
+            f"libvirt does not answer at {uri}", details=(str(error),), hint=_mend(address)
         ) from error
+    return connection
 
 
-def check(uri: str) -> None:
-    """Refuse addresses that this backend cannot use.
+def _mend(address: Address) -> str:
+    over_there = "over there: " if address.ssh else ""
+    if not address.system:
+        return f"{over_there}sudo apt-get install libvirt-daemon qemu-system-x86 qemu-utils"
+    may = ', and sudo adduser "$USER" libvirt' if address.ssh else ""
+    return (
+        f"{over_there}sudo apt-get install libvirt-daemon-system && sudo systemctl start libvirtd"
+        f"{may}"
+    )
 
-    Raises:
-        UsageFailure: it is another host's, another hypervisor's, or not this person's.
+
+@cache
+def _pulse() -> None:
+    """Let libvirt look after its connections by itself from now on.
+
+    So it answers the daemon over there, and hears that nobody does: either side knows within half
+    a minute that the other is gone (and a machine over there ends itself).
     """
-    parts = urlsplit(uri)
-    if "+" in parts.scheme or parts.netloc:
-        raise UsageFailure(
-            f"the backend kvm uses libvirt of this host, not {uri}",
-            details=("kernel, disk and the port of SSH are files and a port of this host",),
-            hint="run gbuild over there: ssh HOST gbuild --backend kvm ...",
-        )
-    if parts.scheme != "qemu" or parts.path not in ("/system", "/session"):
-        raise UsageFailure(f"the backend kvm knows qemu:///system and qemu:///session, not {uri}")
-    if parts.path == "/system" and os.geteuid() != 0:
-        raise UsageFailure(
-            "machines of qemu:///system belong to root and cannot read this person's store",
-            hint="--backend-option uri=qemu:///session",
-        )
+    libvirt = load()
+    libvirt.virEventRegisterDefaultImpl()
 
+    def turn() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
 
-def _mend(uri: str) -> str:
-    if "/session" in uri:
-        return "sudo apt-get install libvirt-daemon qemu-system-x86 qemu-utils"
-    return "sudo apt-get install libvirt-daemon-system && sudo systemctl start libvirtd"
+    threading.Thread(target=turn, name="libvirt", daemon=True).start()
 
 
 @contextmanager

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from gbuild.backends.kvm.ssh import Ssh
 from gbuild.errors import BackendFailure, GbuildError, HostFailure
+from gbuild.host.stream import last_words
 from gbuild.model.event import Event, Sink
 from gbuild.target.backend import Machine
 from gbuild.target.registry import Entry
@@ -34,9 +37,24 @@ class Hypervisor(Protocol):
         """End the domain; returns when it is gone."""
 
 
+class Door(Protocol):
+    """The way to the target's SSH server."""
+
+    def open(self) -> socket.socket:
+        """Return a stream to the server.
+
+        Raises:
+            OSError: nobody answers there yet.
+            GbuildError: nobody will.
+        """
+
+    def overheard(self) -> tuple[str, ...]:
+        """Return what the way complained of."""
+
+
 @dataclass(frozen=True, slots=True)
-class Door:
-    """Where the target's SSH server is reached: a port of this host's loopback."""
+class LocalDoor:
+    """A port of this host's loopback."""
 
     port: int
 
@@ -58,6 +76,27 @@ class Door:
         stream.settimeout(None)
         return stream
 
+    def overheard(self) -> tuple[str, ...]:
+        """Return nothing: the kernel does not complain."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class FarDoor:
+    """A port of another host's loopback."""
+
+    ssh: Ssh
+    port: int
+    heard: deque[str] = field(default_factory=last_words)
+
+    def open(self) -> socket.socket:
+        """Return a stream to the server."""
+        return self.ssh.reach(self.port, self.heard)
+
+    def overheard(self) -> tuple[str, ...]:
+        """Return what ssh complained of."""
+        return tuple(self.heard)
+
 
 class KvmMachine(Machine):
     """A domain; ``clean`` removes what is left of it once it has ended.
@@ -73,6 +112,8 @@ class KvmMachine(Machine):
         door: Door,
         clean: Callable[[], None],
         sink: Sink,
+        *,
+        host: str = "this host",
     ) -> None:
         self.name = entry.name
         self.user = entry.user
@@ -85,6 +126,7 @@ class KvmMachine(Machine):
         self._lock = threading.Lock()
         self._stopped = False
         self._sink = sink
+        self._host = host
         self._end = threading.Event()
         threading.Thread(target=self._watch, name=f"watch {self.name}", daemon=True).start()
 
@@ -94,7 +136,7 @@ class KvmMachine(Machine):
             try:
                 if not self._hypervisor.stuck():
                     continue
-                text = f"what {self.name} writes finds no room on this host: it is ended"
+                text = f"what {self.name} writes finds no room on {self._host}: it is ended"
                 self._sink(Event("warning", text))
                 self._hypervisor.end()
             except GbuildError:
@@ -103,6 +145,10 @@ class KvmMachine(Machine):
     def connect(self) -> socket.socket:
         """Return a stream to the target's SSH server."""
         return self._door.open()
+
+    def overheard(self) -> tuple[str, ...]:
+        """Return what the way to the server complained of."""
+        return self._door.overheard()
 
     def cut_network(self) -> None:
         """Take the outside interface away for good, or end the target."""
@@ -120,11 +166,23 @@ class KvmMachine(Machine):
             return False
 
     def stop(self) -> None:
-        """End the domain; returns when nothing of it is left."""
+        """End the domain; returns when nothing of it is left.
+
+        Of a libvirt that does not answer nothing more can be asked: the machine ends without it,
+        and its entry stays for ``gtarget prune``.
+        """
         with self._lock:
             if self._stopped:
                 return
-            self._hypervisor.end()
-            self._stopped = True
-            self._end.set()
-            self._clean()
+            try:
+                self._hypervisor.end()
+                self._ended()
+                self._clean()
+            except HostFailure as error:
+                self._ended()
+                text = f"{error.brief}: what {self.name} left there stays until gtarget prune"
+                self._sink(Event("warning", text))
+
+    def _ended(self) -> None:
+        self._stopped = True
+        self._end.set()

@@ -1,25 +1,47 @@
-"""What this backend finds on a host."""
+"""What this backend finds on a host, this one or another."""
 
 from __future__ import annotations
 
 from gbuild.backends.kvm import acceleration
+from gbuild.backends.kvm.address import parse
 from gbuild.backends.kvm.library import connect
+from gbuild.backends.kvm.site import Site
 from gbuild.errors import GbuildError, MissingTool
 from gbuild.host.process import which
 from gbuild.host.uplink import tunnel_mend
 from gbuild.target.backend import Finding
 
-_TOOLS = (
+_HERE = (
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("qemu-img", "qemu-utils"),
     ("mke2fs", "e2fsprogs"),
 )
+_SLOW = "machines are emulated, which is slow"
+_ELSEWHERE = (("ssh", "openssh-client"), ("mke2fs", "e2fsprogs"))
 
 
 def findings(uri: str) -> tuple[Finding, ...]:
     """Look for library, daemon, QEMU and its tools, KVM, and what a network takes."""
-    tools = (_tool(tool, package) for tool, package in _TOOLS)
+    tools = tuple(_tool(tool, package) for tool, package in _HERE)
     return (*tools, _daemon(uri), _network(), _kvm())
+
+
+def findings_elsewhere(site: Site) -> tuple[Finding, ...]:
+    """Look for ssh and mke2fs here, and for daemon, QEMU and KVM on another host."""
+    tools = tuple(_tool(tool, package) for tool, package in _ELSEWHERE)
+    host = site.address.host
+    daemon = _daemon(site.address.uri)
+    network = Finding("network", "limited", f"targets on {host} have none")
+    if daemon.state != "ok":
+        return (*tools, daemon, network)
+    try:
+        emulator = Finding("qemu-system-x86_64", "ok", f"{site.emulator()} of {host}")
+        mend = site.obstacle()
+    except GbuildError as error:
+        emulator = Finding("qemu-system-x86_64", "missing", error.brief, error.hint)
+        return (*tools, daemon, emulator, network)
+    kvm = _offered(host) if mend is None else Finding("kvm", "limited", _SLOW, mend)
+    return (*tools, daemon, emulator, network, kvm)
 
 
 def _tool(tool: str, package: str) -> Finding:
@@ -34,7 +56,7 @@ def _daemon(uri: str) -> Finding:
         connect(uri).close()
     except GbuildError as error:
         return Finding("libvirt", "missing", error.brief, error.hint)
-    return Finding("libvirt", "ok", uri)
+    return Finding("libvirt", "ok", parse(uri).shown)
 
 
 def _network() -> Finding:
@@ -50,5 +72,9 @@ def _network() -> Finding:
 def _kvm() -> Finding:
     """Say whether KVM may work; the first start tries whether it does."""
     if (mend := acceleration.unusable()) is not None:
-        return Finding("kvm", "limited", "machines are emulated, which is slow", mend)
+        return Finding("kvm", "limited", _SLOW, mend)
     return Finding("kvm", "not tested", f"{acceleration.NODE}: the first start tries it")
+
+
+def _offered(host: str) -> Finding:
+    return Finding("kvm", "not tested", f"{host} offers it: the first start tries it")

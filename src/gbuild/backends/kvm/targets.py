@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import BinaryIO
 
+from gbuild.backends.kvm.address import parse
 from gbuild.backends.kvm.hypervisor import Hypervisor, ours
 from gbuild.backends.kvm.library import Connection
+from gbuild.backends.kvm.volumes import Volumes
 from gbuild.errors import HostFailure
 from gbuild.host.store import Store
 from gbuild.target.registry import Entry, Registry
@@ -20,8 +22,8 @@ NAME = "kvm"
 class Targets:
     """The targets of one store.
 
-    ``held`` of an entry: ``uri``, ``folder``, ``image`` (key), then ``domain`` (name, UUID), and
-    once it has answered ``port``.
+    ``held`` of an entry: ``uri``, ``image`` (key), ``folder`` or, on another host, ``pool`` (name,
+    UUID) and ``volumes``; then ``domain`` (name, UUID), and once it has answered ``port``.
     """
 
     def __init__(self, store: Store, connection: Callable[[str], Connection]) -> None:
@@ -75,10 +77,20 @@ class Targets:
         """Return the domain names that entries hold."""
         return frozenset(n for e in self.registry.entries() for n in e.held.get("domain", ())[:1])
 
+    def tokens(self) -> frozenset[str]:
+        """Return what names the own files and volumes of each target."""
+        return frozenset(entry.id.rpartition("~")[2] for entry in self.registry.entries())
+
     def remove(self, entry: Entry) -> None:
-        """Remove what an ended target has left; its entry goes last."""
+        """Remove what an ended target has left; its entry goes last.
+
+        Raises:
+            HostFailure, BackendFailure: a volume on another host stays, and so does the entry.
+        """
         for folder in entry.held.get("folder", ()):
             shutil.rmtree(folder, ignore_errors=True)
+        for name in entry.held.get("volumes", ()):
+            self._volumes(entry).remove(name)
         self.registry.remove(entry.id)
 
     def end(self, entry: Entry) -> None:
@@ -103,12 +115,13 @@ class Targets:
             return False
         return True
 
-    def strays(self, connection: Connection) -> tuple[str, ...]:
+    def strays(self, connection: Connection, mark: str) -> tuple[str, ...]:
         """End domains that carry this store's mark and belong to no entry."""
+        there = ours(connection)
         known = {entry.id for entry in self.registry.entries()}
         found = []
-        for uuid, (store, identity) in ours(connection).items():
-            if store == str(self._store.root) and identity not in known:
+        for uuid, (store, identity) in there.items():
+            if store == mark and identity not in known:
                 Hypervisor(lambda: connection, uuid, identity, identity).end()
                 found.append(f"domain of {identity}")
         return tuple(found)
@@ -118,6 +131,11 @@ class Targets:
 
     def _hypervisor(self, uri: str, uuid: str, entry: Entry) -> Hypervisor:
         return Hypervisor(lambda: self._connection(uri), uuid, entry.id, entry.name)
+
+    def _volumes(self, entry: Entry) -> Volumes:
+        uri, (name, uuid) = entry.held["uri"][0], entry.held["pool"]
+        host = parse(uri).host
+        return Volumes(lambda: self._connection(uri), name, uuid, host=host, store=self._store)
 
     def _folders(self) -> tuple[str, ...]:
         """Remove folders of targets that have no entry."""

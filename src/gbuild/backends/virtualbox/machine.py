@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from gbuild.backends.virtualbox.manage import LOCKED, NOT_FOUND, Manage, Refused
-from gbuild.backends.virtualbox.way import Way, last_words
+from gbuild.backends.virtualbox.way import Way
 from gbuild.errors import BackendFailure, GbuildError
+from gbuild.host.stream import last_words
 from gbuild.target.backend import Machine
 from gbuild.target.registry import Entry, Registry
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import shlex
 import socket
-import subprocess  # noqa: TID251 - streams that live beside this process
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gbuild.errors import BackendFailure, TimedOut
-from gbuild.host.process import CLEAN_ENVIRONMENT, Completed, run, which
+from gbuild.host.process import Completed, run, which
+from gbuild.host.stream import begin
 
 _STATUS_OF_SSH = 255
 _TRIES = 3
@@ -51,9 +50,6 @@ _FINAL = (
 
 _NOT_YET = ("kex_exchange_identification", "banner exchange", "connect to host")
 """What ssh says when nobody has heard of the command yet, in lower case."""
-
-_HEARD = 8
-_LINE = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,19 +119,8 @@ class Way:
 
         What it and ssh complain of is added to ``heard``.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = subprocess.Popen(
-                (*self._words(), shlex.join(command)),
-                env=dict(CLEAN_ENVIRONMENT),
-                cwd="/",
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=subprocess.PIPE,
-            )
-        # It ends when either end is closed; somebody must hear its last words and wait for it.
-        name = f"ssh-{self.alias}"
-        threading.Thread(target=_attend, args=(process, heard), name=name, daemon=True).start()
+        words = (*self._words(), shlex.join(command))
+        ours, _ = begin(words, heard, name=f"ssh-{self.alias}")
         return ours
 
     def _try(self, seconds: float) -> tuple[str, ...] | None:
@@ -182,20 +167,6 @@ class Way:
             how = "to /root/.ssh/authorized_keys, then take the snapshot again"
             return f"in the machine, add {self.key}.pub {how}"
         return f"ssh-keygen -t ed25519 -N '' -f {self.key}, and --backend-option key=FILE"
-
-
-def last_words() -> deque[str]:
-    """Return what :meth:`Way.open` may add to: the last lines are kept."""
-    return deque(maxlen=_HEARD)
-
-
-def _attend(process: subprocess.Popen[bytes], heard: deque[str]) -> None:
-    """Listen to a process until it ends, and say how when that was no good end."""
-    with process:
-        for line in process.stderr or ():
-            heard.append(f"ssh: {line[:_LINE].decode(errors='replace').rstrip()}")
-    if process.returncode:
-        heard.append(f"ssh ended with status {process.returncode}")
 
 
 def _lines(done: Completed) -> tuple[str, ...]:
