@@ -278,7 +278,7 @@ def test_a_host_without_libvirt_says_what_it_needs(make: Make, far: Far) -> None
 
 def test_the_other_host_is_asked_what_it_can(backend: KvmBackend) -> None:
     found = {one.what: one for one in backend.probe()}
-    assert found["libvirt"].detail == "qemu+ssh://127.0.0.1/system"
+    assert found["libvirt"].detail == "qemu+ssh:///system of 127.0.0.1"
     assert found["qemu-system-x86_64"].state == "ok"
     assert found["network"].state == "limited"
     assert "qemu-img" not in found
@@ -295,7 +295,7 @@ def test_a_machine_of_another_host_works_and_leaves_nothing(
     assert backend.targets() == ()
     machine = backend.start(_spec(image))
     [entry] = backend._targets.registry.entries()
-    assert machine.facts["uri"] == "qemu+ssh://127.0.0.1/system"
+    assert machine.facts["uri"] == "qemu+ssh:///system"
     assert {mark[1] for mark in ours(connection).values()} == {entry.id}
     assert _own(connection) == set(entry.held["volumes"])
     with pytest.raises(Busy):

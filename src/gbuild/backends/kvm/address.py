@@ -38,10 +38,10 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """What a statement may tell the world: no user, no port, no file."""
+        """What a statement may tell the world: another host is not named."""
         if self.ssh is None:
             return self.uri
-        return f"qemu+ssh://{self.ssh.host}/{'system' if self.system else 'session'}"
+        return f"qemu+ssh:///{'system' if self.system else 'session'}"
 
 
 def parse(uri: str) -> Address:

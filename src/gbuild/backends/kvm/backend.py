@@ -11,7 +11,7 @@ from gbuild.backends.kvm import hypervisor, pool, probe
 from gbuild.backends.kvm.address import parse
 from gbuild.backends.kvm.channel import Channel
 from gbuild.backends.kvm.launch import Launch
-from gbuild.backends.kvm.library import Connection, connect
+from gbuild.backends.kvm.library import Connection, connect, lives
 from gbuild.backends.kvm.machine import FarDoor, KvmMachine, LocalDoor
 from gbuild.backends.kvm.outside import WayOut
 from gbuild.backends.kvm.pieces import Pieces
@@ -170,6 +170,6 @@ class KvmBackend(Backend):
     def _connection(self, uri: str) -> Connection:
         with self._lock:
             known = self._connections.get(uri)
-            if known is None or not known.isAlive():
+            if known is None or not lives(known):
                 self._connections[uri] = known = connect(uri)
             return known

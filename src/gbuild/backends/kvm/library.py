@@ -91,6 +91,19 @@ def _pulse() -> None:
     threading.Thread(target=turn, name="libvirt", daemon=True).start()
 
 
+def lives(connection: Connection) -> bool:
+    """Say whether a connection can be used, by a question: libvirt may not have noticed its end.
+
+    A ctrl-C in a terminal reaches libvirt's ssh, too.
+    """
+    libvirt = load()
+    try:
+        connection.getLibVersion()
+    except libvirt.libvirtError:
+        return False
+    return True
+
+
 @contextmanager
 def told(what: str) -> Iterator[None]:
     """Turn libvirt's errors of a block into one of ours that says ``what``.

@@ -56,7 +56,9 @@ def _daemon(uri: str) -> Finding:
         connect(uri).close()
     except GbuildError as error:
         return Finding("libvirt", "missing", error.brief, error.hint)
-    return Finding("libvirt", "ok", parse(uri).shown)
+    address = parse(uri)
+    where = f" of {address.host}" if address.ssh else ""
+    return Finding("libvirt", "ok", f"{address.shown}{where}")
 
 
 def _network() -> Finding:

@@ -41,12 +41,16 @@ class There:
         sink: Sink,
     ) -> None:
         self.address = address
-        self.mark = owner(store)
         self._connect = connect
         self._pieces = pieces
         self._store = store
         self._pool_name = pool_name
         self._sink = sink
+
+    @property
+    def mark(self) -> str:
+        """What stands for the store over there, where its folder may be another one's."""
+        return owner(self._store)
 
     def refuse(self, spec: TargetSpec) -> None:
         """Refuse a network: nothing of libvirt over there keeps a machine from that host."""
@@ -85,8 +89,10 @@ class There:
 
     def obstacle(self) -> str | None:
         """Return what would make libvirt over there offer KVM."""
-        offered = self._capabilities.iterfind("guest/arch[@name='x86_64']/domain[@type='kvm']")
-        return None if any(True for _ in offered) else f"over there: {_MEND_KVM}"
+        if self._capabilities.find("guest/arch[@name='x86_64']/domain[@type='kvm']") is not None:
+            return None
+        arch = self._capabilities.findtext("host/cpu/arch", "")
+        return f"over there: {_MEND_KVM}" if arch == "x86_64" else f"its processor is {arch}"
 
     def now(self) -> str:
         """Return that host and today: its boots cannot be told apart."""
@@ -199,4 +205,12 @@ class There:
         with told(f"libvirt of {self.address.host} does not describe its pool"):
             uuid = found.UUIDString()
         host = self.address.host
-        return Volumes(self._connect, self._pool_name, uuid, host=host, store=self._store)
+        models = [one.text for one in self._capabilities.iterfind("host/secmodel/model")]
+        return Volumes(
+            self._connect,
+            self._pool_name,
+            uuid,
+            host=host,
+            store=self._store,
+            relabelled="selinux" in models,
+        )

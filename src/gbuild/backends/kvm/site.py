@@ -44,13 +44,15 @@ class Site(Protocol):
 
     Attributes:
         address: where its libvirt is.
-        mark: what our domains over there say of the store they belong to.
         saves: whether states are saved and restored there.
     """
 
     address: Address
-    mark: str
     saves: bool
+
+    @property
+    def mark(self) -> str:
+        """What our domains there say of the store they belong to."""
 
     def refuse(self, spec: TargetSpec) -> None:
         """Refuse what machines cannot have there; UsageFailure says why."""

@@ -17,7 +17,7 @@ import json
 import os
 import secrets
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +59,20 @@ class Volumes:
         pool: the pool's name; ``uuid`` is its own.
         host: its host's name in errors.
         store: where notes and locks lie.
+        relabelled: libvirt over there gives files other labels (SELinux): that changes their ctime.
     """
 
-    def __init__(self, connect: Connect, pool: str, uuid: str, *, host: str, store: Store) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        pool: str,
+        uuid: str,
+        *,
+        host: str,
+        store: Store,
+        relabelled: bool = False,
+    ) -> None:
+        self._ignored = ("atime", "ctime") if relabelled else ("atime",)
         self.uuid = uuid
         self._connect = connect
         self._pool_name = pool
@@ -85,7 +96,7 @@ class Volumes:
         name = f"{self._beginning}{kind}-{digest}"
         with self._store.lock(f"kvm-{name}"):
             volume = self._find(name)
-            if volume is not None and self._noted(name) == _seen(volume):
+            if volume is not None and self._noted(name) == _seen(volume, self._ignored):
                 os.utime(self._note(name))
                 return _path(volume)
             before()
@@ -96,7 +107,7 @@ class Volumes:
                 if _read_back(volume) != digest:
                     text = f"{self._host} does not give back the {kind} that was sent there"
                     raise BackendFailure(text, hint="look for errors of its disk")
-                self._write(name, kind, key, label, _seen(volume))
+                self._write(name, kind, key, label, _seen(volume, self._ignored))
             return _path(volume)
 
     def make(
@@ -287,7 +298,7 @@ def _volume(
     )
 
 
-def _seen(volume: Volume) -> str:
+def _seen(volume: Volume, ignored: Collection[str]) -> str:
     """Return what tells whether a volume was changed since, by its host's own account."""
     with told("libvirt does not describe a volume"):
         tree = ET.fromstring(volume.XMLDesc(0))  # noqa: S314 - libvirt's own
@@ -296,7 +307,7 @@ def _seen(volume: Volume) -> str:
         for path in _SEEN
         for part in tree.iterfind(path)
         for one in part.iter()
-        if one.tag != "atime"
+        if one.tag not in ignored
     ]
     return " ".join(texts)
 
