@@ -107,13 +107,16 @@ def backend_options(function: Command) -> Command:
 
 
 def run(command: click.Command, *, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command of this process to its end; never returns."""
+    """Run a command to its end; never returns. Without ``arguments`` it is this process's own."""
     _open_streams()
     for number in _ENDING_SIGNALS:
         signal.signal(number, _interrupt)
     given = list(sys.argv[1:] if arguments is None else arguments)
     session = Session(command=command.name or "gbuild", environment=dict(os.environ))
-    _leave(_outcome(command, given, session))
+    code = _flushed(_outcome(command, given, session))
+    if arguments is None:
+        _leave(code)
+    sys.exit(code)
 
 
 def _outcome(command: click.Command, arguments: list[str], session: Session) -> int:
@@ -183,16 +186,23 @@ def _open_streams() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # both are text
 
 
-def _leave(code: int) -> NoReturn:
-    """End the process; what a stream could not take must not become a traceback."""
+def _flushed(code: int) -> int:
+    """Return the exit code; what a stream could not take must not become a traceback."""
     if (error := _flush(sys.stdout)) is not None:
         code = code or (_BROKEN_PIPE if error.errno == errno.EPIPE else 3)
     _flush(sys.stderr)  # progress and complaints that nobody reads change no result
+    return code
+
+
+def _leave(code: int) -> None:
+    """End the process at once, unless a thread must be waited for.
+
+    To take hundreds of modules down, as Python would, lasts longer than many a command.
+    """
     here = threading.current_thread()
-    if any(each is not here and not each.daemon for each in threading.enumerate()):
-        sys.exit(code)  # waits for them
-    atexit._run_exitfuncs()  # noqa: SLF001 (what sys.exit would have run, and nothing else does)
-    os._exit(code)  # taking hundreds of modules down lasts longer than many a command
+    if all(each is here or each.daemon for each in threading.enumerate()):
+        atexit._run_exitfuncs()  # noqa: SLF001 (nothing else runs them without the rest)
+        os._exit(code)
 
 
 def _flush(stream: TextIO) -> OSError | None:

@@ -16,6 +16,19 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 EMPTY_LOCK = "# no packages: nothing has to be downloaded\n"
+PYTHON = "/usr/bin/python3"
+WITHOUT_PIP = f"""\
+#!/bin/sh
+case "$*" in
+"-I -m venv "*)
+    {PYTHON} -I -m venv --without-pip "$4" && cd "$4"/lib/python*/site-packages || exit
+    mkdir pip && touch pip/__init__.py pip/__main__.py
+    ;;
+*) exec {PYTHON} "$@" ;;
+esac
+"""
+"""An interpreter whose environments have a pip that does nothing: real ones take seconds."""
+
 PROBE = """\
 import json, sys
 def main():
@@ -34,40 +47,16 @@ def clone(open_folder: Path) -> Path:
         (clone / f"src/gbuild/{name}__init__.py").touch()
     (clone / "src/gbuild/cli/gverify.py").write_text(PROBE)
     (clone / "requirements.lock").write_text(EMPTY_LOCK)
+    (clone / "quick-python").write_text(WITHOUT_PIP)
+    (clone / "quick-python").chmod(0o755)
     return clone
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return where the environments of an earlier test are kept (making one takes seconds)."""
-    return tmp_path_factory.mktemp("made") / ".venv"
 
 
 @pytest.fixture
-def ready(clone: Path, made: Path) -> Path:
+def ready(clone: Path) -> Path:
     """Return a clone that has its environment."""
-    _provide(clone, made)
+    told(clone)
     return clone
-
-
-def _provide(clone: Path, made: Path) -> None:
-    if not made.exists():
-        told(clone)
-        _copy(clone / ".venv", made)
-    else:
-        _copy(made, clone / ".venv")
-
-
-def _copy(source: Path, dest: Path) -> None:
-    shutil.copytree(source, dest, symlinks=True, copy_function=_link)
-
-
-def _link(source: str, dest: str) -> None:
-    """Share a file of an environment: nobody writes into one, they are made and removed."""
-    try:
-        os.link(source, dest, follow_symlinks=False)
-    except OSError:  # on another file system
-        shutil.copy2(source, dest)
 
 
 def start(
@@ -80,7 +69,12 @@ def start(
 ) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [clone / "bin/gverify", "--help"],
-        env={"PATH": os.environ["PATH"], "HOME": str(clone.parent), **(env or {})},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(clone.parent),
+            "GBUILD_PYTHON": str(clone / "quick-python"),
+            **(env or {}),
+        },
         cwd=cwd,
         user=user,
         group=user,
@@ -108,17 +102,17 @@ def environments(clone: Path) -> list[str]:
     return sorted(path.name for path in (clone / ".venv").glob("requirements-*"))
 
 
-def test_made_once_by_whoever_comes_first(clone: Path, made: Path) -> None:
-    ends = [finish(process) for process in [start(clone, umask=0o077) for _ in range(3)]]
+def test_made_once_by_whoever_comes_first(clone: Path) -> None:
+    real = {"GBUILD_PYTHON": PYTHON}
+    ends = [finish(one) for one in [start(clone, env=real, umask=0o077) for _ in range(3)]]
     assert [code for code, _, _ in ends] == [0, 0, 0]
     assert "".join(err for _, _, err in ends).count("making the Python environment") == 1
-    code, out, err = finish(start(clone))
+    code, out, err = finish(start(clone, env=real))
     assert (code, err) == (0, "")
     assert json.loads(out)["argv"] == ["gverify", "--help"]
     assert json.loads(out)["path"][0] == str(clone / "src")
     for path in (clone / ".venv").rglob("*"):
         assert path.stat().st_mode & 0o444 == 0o444, f"others cannot read {path}"
-    _copy(clone / ".venv", made)  # for those who need one
 
 
 def test_a_new_lock_gets_a_new_environment(ready: Path) -> None:
@@ -150,19 +144,20 @@ def test_foreign_modules_are_not_imported(ready: Path, tmp_path: Path) -> None:
 def test_a_link_to_a_launcher_works(ready: Path, tmp_path: Path) -> None:
     link = tmp_path / "somewhere"
     link.symlink_to(ready / "bin/gverify")
-    done = subprocess.run([link], capture_output=True, text=True, check=True)
+    env = {**os.environ, "GBUILD_PYTHON": str(ready / "quick-python")}
+    done = subprocess.run([link], env=env, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["argv"] == ["gverify"]
 
 
 @pytest.mark.root
-def test_a_read_only_clone_uses_the_store(clone: Path, made: Path) -> None:
+def test_a_read_only_clone_uses_the_store(clone: Path) -> None:
     home = clone.parent / "home"
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
     env = {"HOME": str(home)}
     found = told(clone, env=env, user=NOBODY)
     assert str(found["prefix"]).startswith(f"{home}/.cache/gbuild/venv/")
-    _provide(clone, made)  # root has made the clone's own, which everybody then uses
+    told(clone)  # root has made the clone's own, which everybody then uses
     assert str(told(clone, env=env, user=NOBODY)["prefix"]).startswith(f"{clone}/.venv/")
 
 
@@ -195,7 +190,11 @@ def test_packages_that_cannot_be_had_are_tried_again(clone: Path, tmp_path: Path
     sleep.parent.mkdir()
     sleep.write_text("#!/bin/sh\n")
     sleep.chmod(0o755)
-    env = {"PATH": f"{sleep.parent}:{os.environ['PATH']}", "PIP_NO_INDEX": "1"}
+    env = {
+        "PATH": f"{sleep.parent}:{os.environ['PATH']}",
+        "PIP_NO_INDEX": "1",
+        "GBUILD_PYTHON": PYTHON,
+    }
     code, out, err = finish(start(clone, env=env))
     assert (code, out) == (4, "")
     assert err.count("trying again") == 4
@@ -205,17 +204,17 @@ def test_packages_that_cannot_be_had_are_tried_again(clone: Path, tmp_path: Path
 @pytest.mark.parametrize("command", ["gbuild", "gsign", "gverify", "gtarget", "glock", "gdoctor"])
 def test_help_imports_nothing_slow(command: str) -> None:
     program = (
-        f"import sys\nfrom gbuild.cli.{command} import main\nsys.argv = [{command!r}, '--help']\n"
-        "try:\n    main()\nexcept SystemExit: pass\n"
+        f"import atexit, sys\nfrom gbuild.cli.{command} import main\n"
         "slow = {'paramiko', 'yaml', 'rich', 'cryptography', 'gnupg', 'asyncio'}\n"
-        "sys.stderr.write(' '.join(slow & set(sys.modules)))"
+        "loaded = lambda: print('loaded:', *slow & set(sys.modules), file=sys.stderr, flush=True)\n"
+        f"atexit.register(loaded)\nsys.argv = [{command!r}, '--help']\nmain()"
     )
     env = {"PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith(f"Usage: {command}")
-    assert done.stderr == ""
+    assert done.stderr == "loaded:\n"
 
 
 @pytest.mark.slow
