@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gbuild.check.diagnose.apart import diagnose_apart
@@ -23,14 +24,20 @@ from gbuild.verify.read import read_release
 _REPORT = re.compile(r"-(?:res|build)\.(?:yml|assert)\Z")
 
 
+_AT_ONCE = 2
+"""Pairs that are looked at side by side; what each may use is bounded."""
+
 Look = Callable[[str, Path, Path], Looked]
 """What is asked about two files that differ, by the name of the artefact."""
 
 
-def compare(a: Path, b: Path, *, look: Look | None = None) -> Differing:
+def compare(
+    a: Path, b: Path, *, look: Look | None = None, end: Callable[[], None] | None = None
+) -> Differing:
     """Compare two folders, two files, or two reports (``*-res.yml``, ``*-build.assert``).
 
-    ``look`` is asked about every pair of files that differ.
+    ``look`` is asked about every pair of files that differ, from two threads at once; ``end`` is
+    called when the comparison is interrupted, and makes it return.
 
     Raises:
         UsageFailure: they are not of one kind, or cannot be read.
@@ -45,7 +52,7 @@ def compare(a: Path, b: Path, *, look: Look | None = None) -> Differing:
         reports = (read_report(read_small(path, limit=LARGEST)) for path in (a, b))
         return compare_reports(str(a), next(reports), str(b), next(reports))
     artifacts = (
-        _of_folders(a, b, look)
+        _of_folders(a, b, look, end)
         if kinds[0] == "folder"
         else (_of_files(b.name, a.resolve(), b.resolve(), look),)
     )
@@ -60,15 +67,25 @@ def _kind(path: Path) -> str:
     return "report" if _REPORT.search(path.name) else "file"
 
 
-def _of_folders(a: Path, b: Path, look: Look | None) -> Iterator[Compared]:
+def _of_folders(
+    a: Path, b: Path, look: Look | None, end: Callable[[], None] | None
+) -> list[Compared]:
     one, two = (dict(_listed(root)) for root in (a, b))
-    for path in sorted(one.keys() | two.keys(), key=os.fsencode):
+
+    def compared(path: str) -> Compared:
         if path not in two:
-            yield Compared(path=path, presence=Presence.ONLY_A, a=_digest(one[path]))
-        elif path not in one:
-            yield Compared(path=path, presence=Presence.ONLY_B, b=_digest(two[path]))
-        else:
-            yield _of_files(path, one[path], two[path], look)
+            return Compared(path=path, presence=Presence.ONLY_A, a=_digest(one[path]))
+        if path not in one:
+            return Compared(path=path, presence=Presence.ONLY_B, b=_digest(two[path]))
+        return _of_files(path, one[path], two[path], look)
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="compare") as pool:
+        try:
+            return list(pool.map(compared, sorted(one.keys() | two.keys(), key=os.fsencode)))
+        except BaseException:
+            if end is not None:
+                end()
+            raise
 
 
 def _listed(root: Path) -> Iterator[tuple[str, Path]]:

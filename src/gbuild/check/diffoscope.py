@@ -7,9 +7,13 @@ it gets copies, a sandbox and bounds (:mod:`gbuild.host.inspect`); its report is
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
+import signal
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
@@ -48,7 +52,7 @@ def mend() -> str:
 
 
 class Diffoscope:
-    """Asks about pair after pair until the time for all of them is over.
+    """Asks about pairs, two at once at most, until the time for all of them is over.
 
     Args:
         found: the program.
@@ -60,6 +64,8 @@ class Diffoscope:
     def __init__(
         self, found: Path, *, keep: Path, seconds: float = 600.0, confined: bool = True
     ) -> None:
+        self._lock = threading.Lock()
+        self._running: set[int] | None = set()
         self._program = found
         self._keep = keep
         self._left = seconds
@@ -75,21 +81,50 @@ class Diffoscope:
         largest = max(path.stat().st_size for path in (a, b))
         if largest > _LARGEST:
             return Looked(note=f"not asked: larger than {_LARGEST >> 20} MiB")
-        if self._left < _SHORTEST:
+        with self._lock:
+            left, ended = self._left, self._running is None
+        if ended:
+            return Looked(note="not asked: the comparison was interrupted")
+        if left < _SHORTEST:
             return Looked(note=f"not asked: the {self._seconds:g} seconds are over")
-        bounds = Bounds(seconds=max(self._left / 2, _SHORTEST))
+        bounds = Bounds(seconds=max(left / 2, _SHORTEST))
         began = time.monotonic()
         done = self._ask(_name(name), a, b, bounds)
-        self._left -= time.monotonic() - began
+        with self._lock:
+            self._left -= time.monotonic() - began
         return self._answer(name, done, bounds)
+
+    def end(self) -> None:
+        """End what runs, and let nothing begin any more: the comparison is interrupted."""
+        with self._lock:
+            running, self._running = self._running or set(), None
+            for pid in running:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def _began(self, pid: int) -> None:
+        with self._lock:
+            if self._running is None:
+                os.kill(pid, signal.SIGKILL)
+            else:
+                self._running.add(pid)
 
     def _ask(self, name: str, a: Path, b: Path, bounds: Bounds) -> Inspected:
         files = {f"a/{name}": a, f"b/{name}": b}
         argv = (str(self._program), *_TIDY, "--json", "-", "--", *files)
+        mine: list[int] = []
+
+        def began(pid: int) -> None:
+            mine.append(pid)
+            self._began(pid)
+
         try:
-            return inspect(argv, files, bounds, confined=self._confined)
+            return inspect(argv, files, bounds, confined=self._confined, began=began)
         except (BackendFailure, HostFailure) as error:
             raise _refused(error) from error
+        finally:
+            with self._lock:
+                (self._running or set()).difference_update(mine)
 
     def _answer(self, name: str, done: Inspected, bounds: Bounds) -> Looked:
         if done.status == LATE:

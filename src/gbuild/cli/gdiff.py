@@ -13,7 +13,7 @@ from gbuild.cli._rebuilding import documents, rebuild_options, rebuilt
 from gbuild.errors import MissingTool
 
 if TYPE_CHECKING:
-    from gbuild.check.compare import Look
+    from gbuild.check.diffoscope import Diffoscope
     from gbuild.model.comparison import Differing
     from gbuild.model.rebuilt import Rebuilt
 
@@ -89,8 +89,9 @@ def gdiff(
 
     if release is None:
         options = _Diffoscope(keep=keep, without=without, seconds=seconds, unconfined=unconfined)
-        look, note = options.ready(session)
-        found = compare(Path(a), Path(b), look=look)
+        asker, note = options.ready(session)
+        look, end = (asker.look, asker.end) if asker else (None, None)
+        found = compare(Path(a), Path(b), look=look, end=end)
         if not (found.same or found.explained):
             found = replace(found, note=note)
     else:
@@ -98,7 +99,7 @@ def gdiff(
         found = compare_signers(root, release, (a, b), package=package)
     done = rebuilt(session, found, documents(session, a, b, release, tree, package), **rebuild)
     if page is not None:
-        _write(page, found)
+        _write(page, found, done)
     _print(session, found, done, everything=everything, markdown=markdown)
     return 0 if found.same else 1
 
@@ -112,7 +113,7 @@ class _Diffoscope:
     seconds: float
     unconfined: bool
 
-    def ready(self, session: Session) -> tuple[Look | None, str]:
+    def ready(self, session: Session) -> tuple[Diffoscope | None, str]:
         """Return what asks it, or why nothing does: it is not there, and was not asked for."""
         from gbuild.check import diffoscope
 
@@ -122,17 +123,17 @@ class _Diffoscope:
             asker = diffoscope.Diffoscope(
                 program, keep=keep, seconds=self.seconds, confined=not self.unconfined
             )
-            return asker.look, ""
+            return asker, ""
         if self.keep is not None and not self.without:
             raise MissingTool("diffoscope is not on this host", hint=diffoscope.mend())
         return None, "" if self.without else diffoscope.absent()
 
 
-def _write(path: Path, found: Differing) -> None:
+def _write(path: Path, found: Differing, done: Rebuilt | None) -> None:
     from gbuild.host.files import write_atomically
     from gbuild.ui import comparison_page
 
-    write_atomically(path, comparison_page.page(found).encode())
+    write_atomically(path, comparison_page.page(found, done).encode())
 
 
 def _print(

@@ -63,11 +63,17 @@ class Inspected:
 
 
 def inspect(
-    argv: Sequence[str], files: Mapping[str, Path], bounds: Bounds, *, confined: bool = True
+    argv: Sequence[str],
+    files: Mapping[str, Path],
+    bounds: Bounds,
+    *,
+    confined: bool = True,
+    began: Callable[[int], None] | None = None,
 ) -> Inspected:
     """Run ``argv`` in a folder that has copies of ``files``, by their names below it.
 
-    Not ``confined``: without namespaces; only each process is bounded.
+    Not ``confined``: without namespaces; only each process is bounded. ``began`` is called with
+    the pid of a process whose end is the end of all the rest, when it is confined.
 
     Raises:
         HostFailure: this host gives no user map or namespaces, or a file cannot be read.
@@ -83,7 +89,13 @@ def inspect(
             raise HostFailure(f"no copies to look at: {error}") from error
         if users is None:
             return _bounded_only(argv, folder, bounds)
-        enter = _group(stack, bounds)
+        group = _group(stack, bounds)
+
+        def enter(pid: int) -> None:
+            group(pid)
+            if began is not None:
+                began(pid)
+
         plan = _plan(argv, folder, bounds)
         try:
             done = run_trusted(

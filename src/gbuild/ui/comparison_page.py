@@ -12,10 +12,12 @@ from gbuild import __version__
 from gbuild.check.compare import because
 from gbuild.model.check import Trace
 from gbuild.model.comparison import Compared, Differing, Looked, Presence
+from gbuild.model.rebuilt import Rebuilt
 from gbuild.ui import standalone
 from gbuild.ui.comparison_detail import Part, shown
 from gbuild.ui.comparison_text import headline
 from gbuild.ui.escape import html
+from gbuild.ui.rebuilt_text import lines
 
 _MOST_LINES = 2000
 """Lines of a report on the page; the rest is in its file."""
@@ -29,14 +31,15 @@ _KINDS = {
 _MARKS = {"+": "ins", "-": "del", "@": "i"}
 
 
-def page(differing: Differing, *, version: str = "") -> str:
-    """Return the whole page; the same comparison gives the same bytes."""
+def page(differing: Differing, rebuilt: Rebuilt | None = None, *, version: str = "") -> str:
+    """Return the whole page, with what rebuilds proved; the same values give the same bytes."""
     style = standalone.asset("page.css") + standalone.asset("check.css")
     style += standalone.asset("comparison.css")
     body = (
         *_header(differing),
         "<main>",
         *_inputs(differing),
+        *(_rebuilt(rebuilt) if rebuilt else ()),
         *(line for artifact in differing.artifacts for line in _artifact(artifact)),
         *_same(differing),
         "</main>",
@@ -80,6 +83,14 @@ def _inputs(differing: Differing) -> Iterator[str]:
             yield f"<tr>{''.join(f'<td>{html(cell)}</td>' for cell in cells)}</tr>"
         yield "</tbody></table></div>"
     yield "</section>"
+
+
+def _rebuilt(rebuilt: Rebuilt) -> Iterator[str]:
+    yield '<section class="card"><h2>Built again</h2><ul>'
+    *builds, proved = lines(rebuilt)
+    yield from (f"<li>{html(one)}</li>" for one in builds)
+    kind = "good" if rebuilt.explained else "warn"
+    yield f'</ul><p><span class="pill k-{kind}">{html(proved)}</span></p></section>'
 
 
 def _artifact(artifact: Compared) -> Iterator[str]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from gbuild.check.compare import compare
 from gbuild.check.diffoscope import Diffoscope, program
 from gbuild.host.inspect import LATE, Bounds, Inspected, inspect
+from gbuild.model.comparison import Looked
 from gbuild.ui import comparison_page
 
 MEBI = 1 << 20
@@ -87,3 +91,26 @@ def test_when_the_time_is_over_nobody_is_asked(sides: tuple[Path, Path], tmp_pat
     assert artifact.looked is not None
     assert artifact.looked.note == "not asked: the 0.5 seconds are over"
     assert not (tmp_path / "kept").exists()
+
+
+def test_two_are_asked_at_once_and_an_interruption_ends_both(
+    sides: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in sides:
+        shutil.copy(folder / "note.bin", folder / "other.bin")
+    monkeypatch.setattr("gbuild.check.diffoscope._TIDY", ("-c", "sleep 600"))
+    asker = Diffoscope(Path("/bin/sh"), keep=tmp_path / "kept", seconds=1200)
+    both = threading.Barrier(2, timeout=120)
+
+    def look(name: str, a: Path, b: Path) -> Looked:
+        both.wait()
+        if name == "note.bin":
+            raise KeyboardInterrupt
+        return asker.look(name, a, b)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        compare(*sides, look=look, end=asker.end)
+    files = [folder / "note.bin" for folder in sides]
+    assert "interrupted" in asker.look("note.bin", *files).note
+    assert time.monotonic() - began < 300

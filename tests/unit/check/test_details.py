@@ -15,6 +15,7 @@ from gbuild.formats.diffoscope import NoReport, parse
 from gbuild.host.inspect import Inspected
 from gbuild.model.check import Trace
 from gbuild.model.comparison import Changed, Compared, Differing, Looked, Presence
+from gbuild.model.rebuilt import Rebuild, Rebuilt
 from gbuild.ui import comparison_page, comparison_text
 
 EVIL = "<script>alert(1)</script> ```` \x1b[31m"
@@ -94,6 +95,26 @@ def test_nothing_foreign_reaches_a_terminal_or_a_page_raw() -> None:
     text = list(comparison_text.lines(FOUND))
     assert "    diffoscope: x.tar > " + EVIL in text
     assert "      stripped" in text
+
+
+@pytest.mark.parametrize("explained", [True, False])
+def test_the_page_shows_what_rebuilds_proved(explained: bool) -> None:
+    done = Rebuilt(
+        a="alice",
+        b="<bob>",
+        builds=(
+            Rebuild(packages="A", inputs="A", total=1, a=1, same=("A",)),
+            Rebuild(packages="B", inputs="B", total=1, b=1, same=("B",) if explained else ()),
+        ),
+        packages_differ=True,
+        inputs_differ=False,
+    )
+    page = comparison_page.page(FOUND, done, version="1")
+    assert "<h2>Built again</h2>" in page
+    assert "rebuilt with &lt;bob&gt;&#x27;s packages" in page
+    said = "proved: the packages explain" if explained else "nothing is proved"
+    assert f'k-{"good" if explained else "warn"}">{said}' in page
+    assert "Built again" not in comparison_page.page(FOUND, version="1")
 
 
 def test_markdown_keeps_a_report_in_a_fence_that_it_cannot_end() -> None:
