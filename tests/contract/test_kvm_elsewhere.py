@@ -20,6 +20,7 @@ import pytest
 from gbuild.backends.kvm import KvmBackend, content
 from gbuild.backends.kvm.hypervisor import ours
 from gbuild.backends.kvm.library import Connection, connect
+from gbuild.backends.kvm.site import Made
 from gbuild.backends.kvm.volumes import Volumes
 from gbuild.errors import BackendFailure, Busy, HostFailure, UsageFailure
 from gbuild.host.store import Store
@@ -30,7 +31,7 @@ from gbuild.target.contract import BackendContract, Start, small_image
 from gbuild.target.contract.neighbour import Outside
 from gbuild.target.shell import Target
 
-from . import libvirt_daemon, ssh_server
+from . import libvirt_daemon, person, ssh_server
 from .kvm_image import bootable
 from .libvirt_daemon import Daemon
 from .ssh_server import Server
@@ -319,6 +320,25 @@ def test_a_machine_of_another_host_works_and_leaves_nothing(
     assert _volumes(backend).names() == ()
 
 
+def test_a_persons_own_libvirt_keeps_volumes_with_their_data(
+    make: Make, open_folder: Path, file: Path
+) -> None:
+    with person.made(open_folder) as someone, ssh_server.running() as server:
+        person.accounts("usermod", "--password", "*", someone.name)  # sshd refuses locked ones
+        backend = make(uri=server.uri("session", user=someone.name))
+        volumes = _volumes(backend)
+        place = _send(volumes, file, [], mode="0600")
+        assert place.parent == someone.home / ".local/share/libvirt/gbuild"
+        assert place.stat().st_uid == someone.uid
+        assert content.digest_of(place) == content.digest_of(file)
+        site: Any = backend._site
+        assert site.owner("qemu") is None
+        names = site.held("token")["volumes"]
+        site.own("token", Made(kernel=place, initrd=place, disk=place), None)
+        assert set(names) < set(volumes.names())
+        assert backend.prune() == tuple(f"volume {name} of 127.0.0.1" for name in sorted(names))
+
+
 def _volumes(backend: KvmBackend) -> Volumes:
     site: Any = backend._site
     found: Volumes = site._volumes
@@ -340,11 +360,23 @@ def _spec(image: Image, **changes: object) -> TargetSpec:
     return replace(plain, **changes)  # type: ignore[arg-type] # the caller's are a spec's
 
 
-def _send(volumes: Volumes, path: Path, sent: list[str], digest: str | None = None) -> Path:
+def _send(
+    volumes: Volumes,
+    path: Path,
+    sent: list[str],
+    *,
+    digest: str | None = None,
+    mode: str = "0444",
+) -> Path:
     return volumes.send(
-        path, "disk", digest=digest or content.digest_of(path), key="key", label="label",
-        mode="0444", before=lambda: sent.append("sent"),
-    )  # fmt: skip
+        path,
+        "disk",
+        digest=digest or content.digest_of(path),
+        key="key",
+        label="label",
+        mode=mode,
+        before=lambda: sent.append("sent"),
+    )
 
 
 @pytest.mark.skipif(

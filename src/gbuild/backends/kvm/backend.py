@@ -168,6 +168,7 @@ class KvmBackend(Backend):
         return self._there[address.uri]
 
     def _connection(self, uri: str) -> Connection:
+        uri = parse(uri).uri  # entries have it so
         with self._lock:
             known = self._connections.get(uri)
             if known is None or not lives(known):
