@@ -43,7 +43,9 @@ _REQUEST = ("apt", "mawk")
 """mawk is one of those that provide awk, which base-files needs."""
 
 _PROGRAM = Path(__file__).parent / "inside" / "tool.py"
-_NOT_RUN = (FAILED, 127)
+_NOT_RUN = (FAILED, 127, 70)
+"""The sandbox was not made, there is no apt-get, our own program failed."""
+
 _TIMED_OUT = 124
 
 
