@@ -38,6 +38,12 @@ _ARGUMENTS = (
     "cryptomgr.notests", "nowatchdog", "rcupdate.rcu_expedited=1", "tsc=reliable", "edd=off",
     "8250.nr_uarts=1",
 )  # fmt: skip
+_LEANER = (
+    "norandmaps", "lsm=none", "cgroup_disable=memory", "init_on_alloc=0", "hardened_usercopy=off",
+    "randomize_kstack_offset=off",
+)  # fmt: skip
+"""More of them where each instruction is dear: programs at equal addresses are translated only
+once, and nobody checks or counts what nothing in a target asks for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +154,8 @@ def _owner(shape: Shape) -> str:
 
 
 def _arguments(shape: Shape) -> tuple[str, ...]:
-    """Return the kernel's arguments; programs at equal addresses are translated only once."""
-    return _ARGUMENTS if shape.kind == "kvm" else (*_ARGUMENTS, "norandmaps")
+    """Return the kernel's arguments."""
+    return _ARGUMENTS if shape.kind == "kvm" else (*_ARGUMENTS, *_LEANER)
 
 
 def _command_line(words: Sequence[str]) -> str:
