@@ -40,15 +40,13 @@ class KilledContract(Contract):
         count = int(os.environ.get(KILLS, str(self.kills)))
         longest = 120.0 * self.patience
         moments = random.Random(count)  # noqa: S311 - moments, not secrets
-        (tmp_path / "tree").mkdir()
-        for part in range(5):
-            (tmp_path / "tree" / str(part)).write_bytes(os.urandom(100_000))
-        with _drivers() as drivers:
+        with drivers() as process:
             for number in range(count):
                 name = f"killed-{secrets.token_hex(4)}"
-                recipe = self._recipe(backend, self.spec(image, name=name), number, tmp_path)
+                spec = self.spec(image, name=name)
+                recipe = self._recipe(backend, spec, tmp_path, detach=number % 2 == 1)
                 after = moments.uniform(0, longest) if number else None
-                taken = _kill(drivers, recipe, tmp_path / "recipe", after=after)
+                taken = _kill(process, recipe, tmp_path / "recipe", after=after)
                 longest = taken if number == 0 else longest
                 if name in [one.name for one in backend.targets() if one.state == "running"]:
                     self._stop_detached(backend, name)
@@ -71,17 +69,22 @@ class KilledContract(Contract):
         machine.stop()
 
     def _recipe(
-        self, backend: Backend, spec: TargetSpec, number: int, folder: Path
+        self, backend: Backend, spec: TargetSpec, folder: Path, *, detach: bool
     ) -> driver.Recipe:
+        tree = folder / "tree"
+        if not tree.exists():
+            tree.mkdir()
+            for part in range(5):
+                (tree / str(part)).write_bytes(os.urandom(100_000))
         return driver.Recipe(
             kind=type(backend),
             store=backend.store.root,
             environment=dict(backend.environment),
             options=dict(backend.options),
             spec=spec,
-            detach=number % 2 == 1,
-            tree=folder / "tree",
-            back=folder / f"back-{number}",
+            detach=detach,
+            tree=tree,
+            back=folder / f"back-{spec.name}",
             ready=60 * self.patience,
         )
 
@@ -99,33 +102,46 @@ class KilledContract(Contract):
 
 
 @contextmanager
-def _drivers() -> Iterator[subprocess.Popen[bytes]]:
+def drivers() -> Iterator[subprocess.Popen[bytes]]:
     """Run the process of which every driver is a copy."""
     words = [sys.executable, "-c", _START, os.pathsep.join(sys.path)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         yield process
 
 
+def begin(process: subprocess.Popen[bytes], recipe: driver.Recipe, path: Path) -> int:
+    """Let a driver begin, with ``path`` for its recipe; return its process id."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    path.write_bytes(pickle.dumps(recipe))
+    process.stdin.write(f"{path}\n".encode())
+    process.stdin.flush()
+    word, pid = process.stdout.readline().split()
+    assert word == b"begin"
+    return int(pid)
+
+
+def end(process: subprocess.Popen[bytes], pid: int) -> None:
+    """Kill a driver; returns when it is gone."""
+    assert process.stdout is not None
+    os.kill(pid, signal.SIGKILL)
+    while (told := process.stdout.readline()) != b"ended\n":
+        assert told == b"lived\n"
+
+
 def _kill(
-    drivers: subprocess.Popen[bytes], recipe: driver.Recipe, path: Path, *, after: float | None
+    process: subprocess.Popen[bytes], recipe: driver.Recipe, path: Path, *, after: float | None
 ) -> float:
     """Kill a driver ``after`` seconds or once its target has lived; return the seconds it had."""
-    assert drivers.stdin is not None
-    assert drivers.stdout is not None
-    path.write_bytes(pickle.dumps(recipe))
-    drivers.stdin.write(f"{path}\n".encode())
-    drivers.stdin.flush()
-    word, pid = drivers.stdout.readline().split()
-    assert word == b"begin"
+    assert process.stdout is not None
+    pid = begin(process, recipe, path)
     began = time.monotonic()
     if after is None:
-        assert drivers.stdout.readline() == b"lived\n"
+        assert process.stdout.readline() == b"lived\n"
     else:
         time.sleep(after)
     taken = time.monotonic() - began
-    os.kill(int(pid), signal.SIGKILL)
-    while (told := drivers.stdout.readline()) != b"ended\n":
-        assert told == b"lived\n"
+    end(process, pid)
     return taken
 
 
