@@ -24,6 +24,12 @@ class Cause:
     follows: bool = False
 
 
+class Weak(str):
+    """Evidence that counts only where nothing in its line speaks for another source."""
+
+    __slots__ = ()
+
+
 def versus(a: object, b: object) -> str:
     """Write evidence: what one side has and what the other has."""
     return f"{_short(a)} / {_short(b)}"

@@ -1,7 +1,8 @@
 """Files that hold files: taken apart in memory, within limits, nothing is written. Pure.
 
 Formats: gzip (RFC 1952), ar (ar(5)), cpio ("newc", cpio(5)), ELF (elf(5)), zip
-(APPNOTE.TXT 4.3), and what the standard library reads: tar, bzip2, xz.
+(APPNOTE.TXT 4.3), what the standard library reads (tar, bzip2, xz), and those of :mod:`.pages`
+and :mod:`.rpm`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
-LARGEST = 1 << 30
-"""Bytes that one file may have when it is unpacked; a larger one is looked at as it is."""
+from gbuild.check.diagnose.member import LARGEST, Container, Member, TooLarge
+from gbuild.check.diagnose.pages import pdf, png
+from gbuild.check.diagnose.rpm import rpm
 
 _MOST_MEMBERS = 200_000
 _EMPTY = (0, 8)
@@ -33,29 +34,6 @@ _BAD = (
     *(OverflowError, MemoryError),
 )
 """What the readers of hostile files are known to raise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file in a container: its bytes and what the container says of it."""
-
-    name: str
-    data: bytes
-    fields: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A file taken apart. ``ordered`` says whether the order of its members is to be compared."""
-
-    kind: str
-    members: tuple[Member, ...]
-    fields: Mapping[str, str] = field(default_factory=dict)
-    ordered: bool = True
-
-
-class _TooLarge(ValueError):
-    pass
 
 
 def opened(data: bytes) -> Container | None:
@@ -89,16 +67,20 @@ def _inflate(data: bytes) -> bytes:
     with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
         found = stream.read(LARGEST + 1)
     if len(found) > LARGEST:
-        raise _TooLarge
+        raise TooLarge
     return found
 
 
 def _packed(kind: str, unpacker: Callable[[], lzma.LZMADecompressor | bz2.BZ2Decompressor],
             ) -> Callable[[bytes], Container]:  # fmt: skip
     def open_(data: bytes) -> Container:
-        inner = unpacker().decompress(data, LARGEST + 1)
-        if len(inner) > LARGEST:
-            raise _TooLarge
+        inner, rest = b"", data
+        while rest:
+            stream = unpacker()
+            inner += stream.decompress(rest, LARGEST + 1 - len(inner))
+            if len(inner) > LARGEST:
+                raise TooLarge
+            rest = stream.unused_data.lstrip(b"\0")
         return Container(kind, (Member("", inner),))
 
     return open_
@@ -111,13 +93,13 @@ def _tar(data: bytes) -> Container:
         for info in tar:
             left -= info.size
             if left < 0 or info.issparse():
-                raise _TooLarge
+                raise TooLarge
             stream = tar.extractfile(info) if info.isreg() else None
             content = stream.read() if stream else info.linkname.encode("utf-8", "surrogateescape")
             header = _header_name(data, info)
             members.append(Member(info.name, content, _tar_fields(info) | header))
             if len(members) > _MOST_MEMBERS:
-                raise _TooLarge
+                raise TooLarge
         return Container("tar", tuple(members), dict(tar.pax_headers))
 
 
@@ -147,7 +129,7 @@ def _zip(data: bytes) -> Container:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         infos = archive.infolist()
         if len(infos) > _MOST_MEMBERS or sum(i.file_size for i in infos) > LARGEST:
-            raise _TooLarge
+            raise TooLarge
         members = tuple(Member(i.filename, archive.read(i), _zip_fields(i)) for i in infos)
         return Container("zip", members, {"comment": archive.comment.decode("latin-1")})
 
@@ -215,7 +197,7 @@ def _cpio(data: bytes) -> Container:
         numbers = {"inode": inode, "uid": uid, "gid": gid, "mtime": mtime}
         fields = {key: str(value) for key, value in numbers.items()} | {"mode": f"{mode:o}"}
         members.append(Member(name, data[content : content + size], fields))
-    raise _TooLarge
+    raise TooLarge
 
 
 _STRINGS = ".rodata.str1"
@@ -230,7 +212,7 @@ def _elf(data: bytes) -> Container:
     table, size, count, names_at = struct.unpack_from(layout[0], data)
     headers = [struct.unpack_from(layout[1], data, table + n * size) for n in range(count)]
     if sum(header[5] for header in headers if header[1] not in _EMPTY) > len(data):
-        raise _TooLarge  # sections that lie over one another
+        raise TooLarge  # sections that lie over one another
     _, _, _, _, offset, length, *_ = headers[names_at]
     names = data[offset : offset + length]
     members: list[Member] = []
@@ -259,6 +241,9 @@ _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Container]], ..
     (_is_tar, _tar),
     (lambda data: data[:4] in (b"PK\3\4", b"PK\5\6"), _zip),
     (lambda data: data.startswith(b"!<arch>\n"), _ar),
+    (lambda data: data.startswith(b"%PDF-"), pdf),
+    (lambda data: data.startswith(b"\x89PNG\r\n\x1a\n"), png),
+    (lambda data: data.startswith(b"\xed\xab\xee\xdb"), rpm),
     (lambda data: data[:6] in (b"070701", b"070702"), _cpio),
     (lambda data: data.startswith(b"\x7fELF") and len(data) > 52, _elf),
 )

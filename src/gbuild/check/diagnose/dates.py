@@ -1,124 +1,145 @@
-"""Dates and times as programs write them, found in a line of text. Pure."""
+"""Two dates or times that a change lies within, and how they are related. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from functools import lru_cache
 
 from gbuild.check.diagnose.differences import Change
+from gbuild.check.diagnose.moments import Moment, moments, moments_at
+from gbuild.check.diagnose.months import language_of
+from gbuild.check.diagnose.phrases import before, line_words
 
-_MONTH = (
-    r"(?:(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
-    r"|(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[A-Z]*)"
-)
-_DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*"
-_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AP]M)?"
-_ZONE = r"(?: ?(?:Z|UTC|GMT|[A-Z]{3,5}|[+-]\d{2}:?\d{2}))?"
-_AFTER = rf"(?:(?:T|_|,? (?:at )?){_CLOCK}{_ZONE}|:\d{{4}})?"
-_ISO = rf"(?:19|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:[0-2]?\d|3[01]){_AFTER}"
-_COMPACT = r"(?:[T_.-]?[0-2]\d[0-5]\d(?:[0-5]\d)?Z?)?"
-_EPOCH = r"1\d{9}(?:[.]\d{1,9}|\d{3}|\d{6}|\d{9})?"
-_FORMS = (
-    rf"(?:{_DAY},? +)?{_MONTH} +[0-3]?\d,? +{_CLOCK}{_ZONE} +(?:19|20)\d\d",  # ctime, date(1)
-    rf"(?:{_DAY},? +)?[0-3]?\d[ -]{_MONTH}[ -](?:19|20)\d\d(?:,? +{_CLOCK}{_ZONE})?",  # RFC 5322
-    rf"(?:{_DAY},? +)?{_MONTH} +[0-3]?\d,? +(?:19|20)\d\d(?:,? +{_CLOCK}{_ZONE})?",  # __DATE__
-    rf"{_MONTH} +(?:19|20)\d\d",
-    rf"(?:19|20)\d\d[ -]{_MONTH}[ -][0-3]?\d(?:,? +{_CLOCK}{_ZONE})?",
-    _ISO,
-    rf"[0-3]?\d[/.][0-3]?\d[/.](?:19|20)\d\d(?:,? +{_CLOCK})?",
-    rf"(?<![0-9A-Za-z])(?:D:)?20\d\d(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01]){_COMPACT}(?![0-9A-Za-z])",
-    rf"(?<![\d:.])[0-2]?\d:[0-5]\d:[0-5]\d(?:[.,]\d+)?{_ZONE}(?![\d:])",
-    rf"{_MONTH} +[0-3]?\d +{_CLOCK}{_ZONE}",  # ls(1), syslog
-    r"\((?:1[5-9]|2\d|3[0-3])\d{3} \d{1,5} \d{1,6} \d{1,6}\)",  # of Emacs: high, low, micro, pico
-    rf"(?<![0-9A-Za-z.]){_EPOCH}[uU]?[lL]{{0,2}}(?![0-9A-Za-z])",
-)
-_ANY = re.compile("|".join(f"(?:{form})" for form in _FORMS))
-_FULL = re.compile(
-    r"(?P<y>\d{4})[-/.](?P<m>\d\d?)[-/.](?P<d>\d\d?)[T _](?P<H>\d\d?):(?P<M>\d\d)(?::(?P<S>\d\d))?"
-)
-_NAMED = re.compile(
-    rf"(?P<m>{_MONTH}) +(?P<d>\d\d?),? +(?P<H>\d\d?):(?P<M>\d\d)(?::(?P<S>\d\d))?.*?(?P<y>\d{{4}})"
-    rf"|(?P<d2>\d\d?)[ -](?P<m2>{_MONTH})[ -](?P<y2>\d{{4}}),? +(?P<H2>\d\d?):(?P<M2>\d\d)"
-    rf"(?::(?P<S2>\d\d))?"
-)
-_BARE = re.compile(r"(?P<H>\d\d?):(?P<M>\d\d):(?P<S>\d\d)")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-
-_SECONDS = re.compile(rf"{_EPOCH}[uUlL]{{0,3}}\Z")
-_MEANT = re.compile(
-    r"time|date|epoch|stamp|built|when|clock|created|generated|since", re.IGNORECASE
-)
-_MONTHLY = re.compile(rf"{_MONTH} +(?:19|20)\d\d\Z")
+_WINDOW = 90
+"""Characters on either side of a change in which a date may begin or end."""
+_QUARTER, _DAY, _FARTHEST = 900, 86_400, 26 * 3_600
+_APART = 40 * _DAY
+"""Seconds between two builds of one thing, at most, where nothing says that they are times."""
 _YEARS = 3
 """Between two builds of which only month and year are told; what lies farther apart is a source."""
-_APART = 40 * 86_400
-"""Seconds between two builds of one thing, at most, where nothing says that they are times."""
-
-
-def likely(change: Change, a: str, b: str) -> bool:
-    """Say whether two dates are: bare numbers must be near, or something must call them times."""
-    years = [re.search(r"\d{4}", text) for text in (a, b) if _MONTHLY.match(text)]
-    if len(years) == 2 and years[0] and years[1]:
-        return abs(int(years[0][0]) - int(years[1][0])) <= _YEARS
-    if not (_SECONDS.match(a) and _SECONDS.match(b)):
-        return True
-    near = abs(int(a[:10]) - int(b[:10])) <= _APART
-    return near or bool(_MEANT.search(change.lines()[0]))
+_MEANT = re.compile(
+    r"time|date|epoch|stamp|built|build|when|clock|created?|generated|since|modified|compiled|"
+    r"updated|packaged|mtime|ctime|\bth\b|expir|not (?:before|after)|edited|printed|stand\b"
+)
+_BUILT = re.compile(
+    r"built|\bbuild|compil|generat|creat|packag|stamp|produced|configured|installed|updated|"
+    r"timestamp|mtime|now\b|__date__|\bth\b"
+)
+_NEAR = 10 * _DAY
+"""Seconds between two builds whose dates nothing calls those of builds."""
+_COPYRIGHT = re.compile(r"copyright|copyleft|\bc\b|year|all rights|date|\bth\b|built|generated|©")
+_DIGITS = b"0123456789"
 
 
 @dataclass(frozen=True, slots=True)
-class Date:
-    """A date or a time in a line: where, and how it is written."""
+class Dated:
+    """The dates of both sides; ``sure`` says that nothing else has to speak for them."""
 
-    start: int
-    end: int
-    text: str
+    a: Moment
+    b: Moment
+    sure: bool
 
-
-def dates(line: str) -> Iterator[Date]:
-    """Yield every date or time in a line."""
-    for match in _ANY.finditer(line):
-        yield Date(match.start(), match.end(), match[0])
-
-
-def date_at(line: str, start: int, end: int) -> Date | None:
-    """Return the date that holds the characters from ``start`` to ``end``."""
-    return next((d for d in dates(line) if d.start <= start and end <= d.end), None)
+    @property
+    def texts(self) -> tuple[str, str]:
+        """Both as they are written."""
+        return self.a.text, self.b.text
 
 
-def dates_of(change: Change) -> tuple[str, str] | None:
-    """Return the two dates that a change of text lies within, as they are written."""
-    one, two = change.lines()
-    start, start_b = change.places()
-    here = date_at(one, start, start + len(change.a))
-    there = date_at(two, start_b, start_b + len(change.b))
-    return (here.text, there.text) if here and there else None
+def dated(change: Change) -> Dated | None:
+    """Return the dates that a change of text lies within, when they are those of two builds."""
+    lines = change.lines()
+    places = change.places()
+    both = []
+    for line, start, side in zip(lines, places, (change.a, change.b), strict=True):
+        end = start + len(side.decode("utf-8", "replace"))
+        low = max(0, start - _WINDOW)
+        both.append(moments_at(line[low : end + _WINDOW], start - low, end - low))
+    for one in both[0]:
+        same = [two for two in both[1] if two.form == one.form]
+        for two in same:
+            if one.text != two.text and (sure := _plausible(change, one, two)) is not None:
+                return Dated(one, two, sure)
+    return None
 
 
-def distance(a: str, b: str) -> timedelta | None:
-    """Return how far apart two times are as they are written, zones not counted.
+def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
+    """Say whether two moments are those of builds: None for no, False for perhaps."""
+    apart = _apart(one, two)
+    match one.form:
+        case "number" | "hex":
+            near = apart is not None and apart <= _APART
+            return True if near or (one.form != "hex" and _meant(change)) else None
+        case "month":
+            return True if apart is not None and apart <= _YEARS * 366 * _DAY else None
+        case "year":
+            near = apart is not None and apart <= 2 * _YEARS * 366 * _DAY
+            return False if near and _COPYRIGHT.search(line_words(change) or "") else None
+        case "part":
+            return False if _meant(change) else None
+        case "clock":
+            return True if one.fine or (_meant(change)) else None
+        case _:
+            near = apart is not None and apart <= _NEAR
+            written = one.clock is not None or _meant(change)
+            return written and (near or bool(_BUILT.search(line_words(change))))
 
-    None when they are not both dates with a time, or both times.
+
+def _meant(change: Change) -> bool:
+    return bool(_MEANT.search(line_words(change)) or _MEANT.search(before(change, _DIGITS)))
+
+
+def _apart(one: Moment, two: Moment) -> float | None:
+    if one.day is None or two.day is None:
+        return None
+    return abs((one.day - two.day).total_seconds())
+
+
+def same_moment(one: Moment, two: Moment) -> bool:
+    """Say whether two times differ as those of two zones do: by whole quarters of an hour.
+
+    Where both tell their zone, it must be the same moment.
     """
-    one, two = _moment(a), _moment(b)
-    return two - one if one and two else None
+    here, there = one.instant(), two.instant()
+    if here is None or there is None or (one.day is None) != (two.day is None):
+        return False
+    apart = (there - here).total_seconds()
+    if one.zone is not None and two.zone is not None and one.form == "date":
+        return one.zone != two.zone and apart == (two.zone - one.zone) * 60
+    if one.day is None and apart % _DAY > _DAY / 2:
+        apart = -((-apart) % _DAY)
+    step = _QUARTER if one.fine and two.fine else 2 * _QUARTER
+    return bool(apart % _DAY) and abs(apart) <= _FARTHEST and not apart % step
 
 
-def _moment(text: str) -> datetime | None:
-    if match := _FULL.search(text):
-        found = match.groupdict()
-    elif match := _NAMED.search(text):
-        found = match.groupdict()
-        found = {k: found.get(k) or found.get(f"{k}2") for k in "ymdHMS"}
-        found["m"] = str(_MONTHS.index(str(found["m"])[:3].lower()) + 1)
-    elif match := _BARE.search(text):
-        found = {"y": "2000", "m": "1", "d": "1", **match.groupdict()}
-    else:
+_DATED = re.compile(r"\d")
+
+
+@lru_cache(maxsize=256)
+def translated_date(one: str, two: str) -> tuple[str, str] | None:
+    """Return two writings of one date in two languages, or by the customs of two."""
+    if not (_DATED.search(one) and _DATED.search(two)):
         return None
-    try:
-        return datetime(*(int(found[k] or 0) for k in "ymdHMS"))  # type: ignore[arg-type]  # noqa: DTZ001
-    except ValueError:
-        return None
+    here = [m for m in moments(one) if m.form in ("date", "month", "part", "clock")]
+    there = [m for m in moments(two) if m.form in ("date", "month", "part", "clock")]
+    for x in sorted(here, key=lambda m: m.start - m.end):
+        for y in sorted(there, key=lambda m: m.start - m.end):
+            if x.form == y.form and x.text != y.text and _one_date(x, y):
+                return x.text, y.text
+    return None
+
+
+def _one_date(one: Moment, two: Moment) -> bool:
+    if one.form == "clock":
+        twelve = [bool(re.search(r"[AaPp]\.?[Mm]", m.text)) for m in (one, two)]
+        return one.clock == two.clock and twelve[0] != twelve[1]
+    if one.day != two.day or (one.clock, one.zone) != (two.clock, two.zone):
+        return False
+    if one.name and two.name:
+        return not language_of(one.name) & language_of(two.name) or _shape(one) != _shape(two)
+    return _shape(one) != _shape(two)
+
+
+def _shape(moment: Moment) -> str:
+    """Return how a date is written: the order of its parts and what is between them."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", re.sub(r"\s+", " ", moment.text)))

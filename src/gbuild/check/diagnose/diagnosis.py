@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.causes import all_causes
-from gbuild.check.diagnose.containers import LARGEST
 from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.member import LARGEST
 from gbuild.check.diagnose.walk import MOST, differences
 from gbuild.model.check import Trace
 
 _EXAMPLES = 3
 """Traces of one cause that are told; the last one says how many more there are."""
 
+_VALUES = frozenset(
+    ("user", "hostname", "kernel-version", "random-identifier", "build-path", "home")
+)
+"""Causes that bring a value of their own, which may stand elsewhere, too."""
+_NAME = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-"
+_VERSION = re.compile(r"v?\d+(?:\.\d+)+(?:[-+~.]\w+)*\Z")
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._+@~-"
 
 
@@ -48,24 +55,87 @@ def diagnose_files(a: Path, b: Path, *, name: str = "", known: Sequence[Known] =
 
 def diagnose(name: str, a: bytes, b: bytes, *, known: Sequence[Known] = ()) -> Diagnosis:
     """Compare two files' bytes; ``name`` is what they are called."""
-    found: dict[str, list[tuple[Cause, str, str]]] = {}
-    text_unknown = False
+    seen: list[_Seen] = []
+    cut = False
     for number, difference in enumerate(differences(name, a, b), 1):
-        if number == MOST:
-            text_unknown = True  # what comes after it was not looked at
+        cut = number == MOST  # what comes after it was not looked at
         named = _explained(difference, known)
-        if named is not None:
-            traces = found.setdefault(named[0].name, [])
-            if (*named, difference.where) not in traces[-2:]:
-                traces.append((*named, difference.where))
-        elif not _may_follow(difference):
-            text_unknown = True
+        seen.append(_Seen(difference, *(named or (None, ""))))
+    return _judged(_sure(_propagated(seen)), cut=cut)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A difference, and the cause that explains it if one does."""
+
+    difference: Difference
+    cause: Cause | None
+    evidence: str
+
+
+def _judged(seen: Sequence[_Seen], *, cut: bool) -> Diagnosis:
+    found: dict[str, list[tuple[Cause, str, str]]] = {}
+    unknown = cut
+    for each in seen:
+        if each.cause is not None:
+            traces = found.setdefault(each.cause.name, [])
+            trace = (each.cause, str(each.evidence), each.difference.where)
+            if trace not in traces[-2:]:
+                traces.append(trace)
+        elif not _may_follow(each.difference):
+            unknown = True
     roots = {key: value for key, value in found.items() if not value[0][0].follows}
     ordered = sorted(found.values(), key=lambda each: each[0][0].follows)
     return Diagnosis(
         traces=tuple(trace for each in ordered for trace in _traces(each)) if roots else (),
-        unknown=text_unknown or not roots,
+        unknown=unknown or not roots,
     )
+
+
+def _propagated(seen: Sequence[_Seen]) -> list[_Seen]:
+    """Explain by what is proven elsewhere: the same two values have the same cause."""
+    values: dict[tuple[str, str], Cause] = {}
+    for each in seen:
+        if each.cause and each.cause.name in _VALUES and not isinstance(each.evidence, Weak):
+            values.setdefault(_pair(each.difference), each.cause)
+    found = []
+    for each in seen:
+        open_ = each.cause is None or isinstance(each.evidence, Weak)
+        cause = values.get(_pair(each.difference)) if open_ else None
+        evidence = versus(*_pair(each.difference))
+        found.append(_Seen(each.difference, cause, evidence) if cause else each)
+    return found
+
+
+def _pair(difference: Difference) -> tuple[str, str]:
+    """Return the words of both sides, in small letters; what is no text has none."""
+    if not isinstance(difference, Change):
+        return difference.where, ""
+    one, two = difference.words(_NAME)
+    return one.casefold(), two.casefold()
+
+
+def _sure(seen: Sequence[_Seen]) -> list[_Seen]:
+    """Drop weak evidence where something in its line, or another version, is unexplained."""
+    lines = set()
+    versions = set()
+    for each in seen:
+        change = each.difference
+        if each.cause is None and isinstance(change, Change) and change.text:
+            lines.add((change.where, change.line))
+            if all(map(_VERSION.match, change.words(_NAME))):
+                versions.add(change.where)
+    return [
+        _Seen(each.difference, None, "")
+        if isinstance(each.evidence, Weak)
+        and (each.difference.where in versions or _line(each.difference) in lines)
+        else each
+        for each in seen
+    ]
+
+
+def _line(difference: Difference) -> tuple[str, int]:
+    return difference.where, difference.line if isinstance(difference, Change) else -2
 
 
 def _may_follow(difference: Difference) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+_ENDS = re.compile(rb"[\x00-\x08\x0a-\x1f]")
+"""What ends a line, or a string in a file that is no text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +30,10 @@ class Change:
 
     ``left`` and ``right`` are the neighbourhood in the first file, ``left_b`` and ``right_b`` in
     the second; ``text`` says that all of it is text, ``offset`` where it starts in the first
-    file, or -1. ``program`` says that it is in a section of a program that is code, or follows
-    from others: offsets, symbols, debugging information.
+    file, or -1. ``above`` is the line before it and ``line`` its number in the first file, or -1,
+    where they are known; ``dumped`` says that the text
+    sets variables as a session has them. ``program`` says that it is in a section of a
+    program that is code, or follows from others: offsets, symbols, debugging information.
     """
 
     where: str
@@ -40,6 +46,9 @@ class Change:
     text: bool = True
     program: bool = False
     offset: int = -1
+    above: str = ""
+    line: int = -1
+    dumped: bool = False
 
     def words(self, characters: bytes) -> tuple[str, str]:
         """Return both sides with the neighbours that belong to ``characters``."""
@@ -50,13 +59,13 @@ class Change:
 
     def lines(self) -> tuple[str, str]:
         """Return both sides with everything around that is known of their line."""
-        one = self.left.rpartition(b"\n")[2] + self.a + self.right.partition(b"\n")[0]
-        two = self.left_b.rpartition(b"\n")[2] + self.b + self.right_b.partition(b"\n")[0]
+        one = _ENDS.split(self.left)[-1] + self.a + _ENDS.split(self.right)[0]
+        two = _ENDS.split(self.left_b)[-1] + self.b + _ENDS.split(self.right_b)[0]
         return _text(one), _text(two)
 
     def places(self) -> tuple[int, int]:
         """Return where the change starts in :meth:`lines`, in characters."""
-        lefts = (side.rpartition(b"\n")[2] for side in (self.left, self.left_b))
+        lefts = (_ENDS.split(side)[-1] for side in (self.left, self.left_b))
         return len(_text(next(lefts))), len(_text(next(lefts)))
 
     @property
@@ -89,7 +98,7 @@ Difference = Field | Change | Order | OnlyIn
 def _word(left: bytes, middle: bytes, right: bytes, characters: bytes) -> str:
     head = left[len(left.rstrip(characters)) :]
     tail = right[: len(right) - len(right.lstrip(characters))]
-    return _text(head + middle + tail)
+    return _text(head + middle + tail).strip()
 
 
 def _text(data: bytes) -> str:

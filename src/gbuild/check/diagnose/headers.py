@@ -1,6 +1,8 @@
 """Headers of files that are no containers: fields with a meaning are told by name. Pure.
 
-Formats: python bytecode (PEP 552), PE/COFF (Microsoft's "PE Format"), PNG (RFC 2083, tIME).
+Formats: python bytecode (PEP 552), PE/COFF (Microsoft's "PE Format"), the superblocks of ext
+(https://docs.kernel.org/filesystems/ext4/) and squashfs, FAT's boot sector, ISO 9660 (ECMA-119),
+OpenType fonts (head), Ogg (RFC 3533), SQLite.
 """
 
 from __future__ import annotations
@@ -58,16 +60,99 @@ def _pe(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
     return {"mtime": str(stamp), "checksum": f"{checksum:08x}"}, spans
 
 
-def _png(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
-    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+def _number(data: bytes, at: int, form: str) -> str:
+    return str(struct.unpack_from(form, data, at)[0])
+
+
+def _ext(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
+    if data[0x438:0x43A] != b"\x53\xef" or len(data) < 0x800:
         return None
-    at = data.find(b"\0\0\0\7tIME", 8)
-    if at < 0 or at + 19 > len(data):
-        return {}, []
-    year, *rest = struct.unpack_from(">HBBBBB", data, at + 8)
-    month, day, hour, minute, second = rest
-    text = f"{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
-    return {"mtime": text}, [(at + 8, at + 19)]
+    times = {"created": 0x508, "mtime": 0x430, "modified": 0x42C, "build time": 0x440}
+    fields = {name: _number(data, at, "<I") for name, at in times.items()}
+    fields |= {"uuid": data[0x468:0x478].hex(), "hash seed": data[0x4EC:0x4FC].hex()}
+    spans = [(at, at + 4) for at in (*times.values(), 0x7FC)]
+    return fields, [*spans, (0x468, 0x478), (0x4EC, 0x4FC)]
 
 
-_READERS: tuple[tuple[str, _Reader], ...] = (("pyc", _pyc), ("pe", _pe), ("png", _png))
+def _squashfs(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
+    if data[:4] != b"hsqs" or len(data) < 96:
+        return None
+    return {"created": _number(data, 8, "<I")}, [(8, 12)]
+
+
+def _fat(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
+    for mark, at in ((54, 39), (82, 67)):
+        if data[mark : mark + 3] == b"FAT" and data[510:512] == b"\x55\xaa":
+            return {"serial": data[at : at + 4].hex()}, [(at, at + 4)]
+    return None
+
+
+def _ttf(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
+    if data[:4] not in (b"\0\1\0\0", b"OTTO", b"true") or len(data) < 12:
+        return None
+    (count,) = struct.unpack_from(">H", data, 4)
+    for at in range(12, min(12 + 16 * count, len(data) - 15), 16):
+        tag, _, start, size = struct.unpack_from(">4sIII", data, at)
+        if tag == b"head" and size >= 54 and start + 54 <= len(data):
+            fields = {"created": _number(data, start + 20, ">Q")}
+            fields["modified"] = _number(data, start + 28, ">Q")
+            return fields, [(at + 4, at + 8), (start + 8, start + 12), (start + 20, start + 36)]
+    return None
+
+
+def _ogg(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
+    if data[:4] != b"OggS" or len(data) < 27:
+        return None
+    spans, at = [], 0
+    while data[at : at + 4] == b"OggS" and at + 27 <= len(data):
+        spans += [(at + 14, at + 18), (at + 22, at + 26)]
+        count = data[at + 26]
+        at += 27 + count + sum(data[at + 27 : at + 27 + count])
+    return {"serial": data[14:18].hex()}, spans
+
+
+def _iso(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
+    start = 32768
+    if data[start : start + 6] != b"\1CD001" or len(data) < start + 2048:
+        return None
+    spans = [(start + at, start + at + 17) for at in (813, 830, 847, 864)]
+    written = data[slice(*spans[0])][:16].decode("latin-1")
+    spans += _iso_records(data, start + 156)
+    dates = " ".join(sorted({data[slice(*span)].hex() for span in spans[4:]})[:9])
+    return {"created": written, "mtime": dates}, spans
+
+
+def _iso_records(data: bytes, root: int) -> list[tuple[int, int]]:
+    """Return where the dates of all files and folders are (ECMA-119, 9.1.5)."""
+    spans, waiting, seen = [(root + 18, root + 25)], [root], set()
+    while waiting and len(spans) < _MOST_RECORDS:
+        record = waiting.pop()
+        sector, size = struct.unpack_from("<I4xI", data, record + 2)
+        if sector in seen:
+            continue
+        seen.add(sector)
+        at, end = sector * 2048, min(sector * 2048 + size, len(data) - 33)
+        while at < end and len(spans) < _MOST_RECORDS:
+            if not data[at]:
+                at += 2048 - at % 2048
+                continue
+            spans.append((at + 18, at + 25))
+            if data[at + 25] & 2:
+                waiting.append(at)
+            at += data[at]
+    return spans
+
+
+_MOST_RECORDS = 100_000
+
+
+def _sqlite(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
+    """Counters of changes follow what was changed (sqlite.org/fileformat.html, 1.3)."""
+    known = data.startswith(b"SQLite format 3\0") and len(data) >= 100
+    return ({}, [(24, 28), (92, 96)]) if known else None
+
+
+_READERS: tuple[tuple[str, _Reader], ...] = (
+    ("pyc", _pyc), ("pe", _pe), ("ext", _ext), ("squashfs", _squashfs), ("fat", _fat),
+    ("ttf", _ttf), ("ogg", _ogg), ("iso", _iso), ("sqlite", _sqlite),
+)  # fmt: skip

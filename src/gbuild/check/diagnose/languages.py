@@ -24,14 +24,28 @@ _COMMON = {
     "de": "der die das dies ist sind und für nicht mit zu den dem ein eine es kein keine von auf",
     "fr": "le la les des est sont et pour pas avec une dans sur par aucune ce cette il du",
     "es": "el los las es son y para no con una en por del este esta hay ninguna se",
+    "pt": "o os as é são e para não com uma em do da este isto nenhum por ao na",
+    "nl": "de het een is zijn en voor niet met zie er geen van op dit dat te",
+    "sv": "den det är och för inte med en ett från på har som av till att",
+    "pl": "jest są i dla nie z do na w nie ma brak lub się od",
     "it": "il gli è sono e per non con una nel di da questo questa della alcuna ci",
 }
 _CONCEPTS = {
-    "en": "error warning directory file entering leaving failed missing unknown",
-    "de": "fehler warnung verzeichnis datei betreten verlassen fehlgeschlagen fehlt unbekannt",
-    "fr": "erreur avertissement répertoire fichier entre quitte échoué manquant inconnu",
-    "es": "error aviso directorio fichero entrando saliendo falló falta desconocido",
-    "it": "errore avviso directory file ingresso uscita fallito mancante sconosciuto",
+    "en": "error warning directory file entering leaving failed missing unknown yes no page "
+    "contents table figure chapter index total usage options note version line name date "
+    "size",
+    "de": "fehler warnung verzeichnis datei betreten verlassen fehlgeschlagen fehlt unbekannt "
+    "ja nein seite inhaltsverzeichnis tabelle abbildung kapitel index insgesamt aufruf "
+    "optionen hinweis version zeile name datum größe",
+    "fr": "erreur avertissement répertoire fichier entre quitte échoué manquant inconnu oui non "
+    "page sommaire tableau figure chapitre index total utilisation options note version "
+    "ligne nom date taille",
+    "es": "error aviso directorio fichero entrando saliendo falló falta desconocido sí no "
+    "página contenido tabla figura capítulo índice total uso opciones nota versión línea "
+    "nombre fecha tamaño",
+    "it": "errore avviso directory file ingresso uscita fallito mancante sconosciuto sì no "
+    "pagina sommario tabella figura capitolo indice totale uso opzioni nota versione riga "
+    "nome data dimensione",
 }
 """What tools say most, in the words of GNU's translations."""
 _WORD = re.compile(r"[^\W\d_]+")
@@ -52,18 +66,65 @@ for _names in _CONCEPTS.values():
 _FREQUENT = {language: frozenset(words.split()) for language, words in _COMMON.items()}
 
 
-def is_calendar(word: str) -> bool:
-    """Say whether a word is the name of a day or a month."""
-    return word.casefold() in _PLACES
-
-
 def translated(one: str, two: str) -> bool:
     """Say whether two lines say the same in two languages: a date, or prose."""
     words, others = ([word.casefold() for word in _WORD.findall(line)] for line in (one, two))
+    if bool(_SCRIPTS.search(one)) != bool(_SCRIPTS.search(two)):
+        return bool(words and others)
     here, there = _language(words), _language(others)
     if here and there:
         return here != there
+    if _titles(words, others):
+        return True
     return any(_named(k, words, others) & _named(k, others, words) for k in (_PLACES, _SAID))
+
+
+def _titles(words: list[str], others: list[str]) -> bool:
+    """Say whether two short lines are in two languages: a word of one only, on either side."""
+    sides = [
+        {name for name, known in _FREQUENT.items() if any(word in known for word in each)}
+        for each in (words, others)
+    ]
+    short = 2 < len(words) < _TITLE and 2 < len(others) < _TITLE
+    return short and "en" in sides[0] ^ sides[1] and all(sides) and not sides[0] & sides[1]
+
+
+_TITLE = 8
+_SCRIPTS = re.compile(
+    r"[\u0370-\u03ff]|[\u0400-\u04ff]|[\u0590-\u06ff]|[\u0900-\u0dff]|[\u3040-\u9fff]|[\uac00-\ud7af]"
+)
+"""Greek, Cyrillic, Hebrew and Arabic, Indian, Japanese and Chinese, Korean letters."""
+_GARBLED = (
+    r"(?:\?{1,4}|_|\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\[0-7]{3}|&#?\w+;|[^\x00-\x7f]|"
+    r"[A-Za-z\"'.-]){0,12}?"
+)
+_MOST = 400
+
+
+def transliterated(one: str, two: str) -> bool:
+    """Say whether two lines are one text, of which one side has lost or escaped its letters."""
+    for here, there in ((one, two), (two, one)):
+        if here.isascii() or len(here) > _MOST or len(there) > 2 * _MOST:
+            continue
+        parts = re.split(r"[^\x00-\x7f]+", here)
+        plain = sum(map(len, parts))
+        if plain < len(there) and plain >= 3 and _joined(parts, there):
+            return True
+    return False
+
+
+def _joined(parts: list[str], text: str) -> bool:
+    """Say whether all parts are in a text in their order, with little garbage between."""
+    if not (text.startswith(parts[0]) and text.endswith(parts[-1])):
+        return False
+    at = len(parts[0])
+    for part in parts[1:-1]:
+        found = text.find(part, at)
+        if found < 0 or not re.fullmatch(_GARBLED, text[at:found], re.IGNORECASE):
+            return False
+        at = found + len(part)
+    rest = text[at : len(text) - len(parts[-1])]
+    return at <= len(text) - len(parts[-1]) and bool(re.fullmatch(_GARBLED, rest, re.IGNORECASE))
 
 
 def _named(known: dict[str, set[int]], words: list[str], others: list[str]) -> set[int]:

@@ -5,34 +5,58 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gbuild.check.diagnose.cause import versus
+from gbuild.check.diagnose.cause import Weak, versus
 from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.phrases import after, before
 
 _DIGITS = b"0123456789"
-_NUMBER = re.compile(r"([A-Za-z]*)(\d+)\Z")
-"""A number, and letters that stand right before it: -j4."""
+_SIZED = b"0123456789."
+_PLAIN = re.compile(r"\d+(?:\.\d+)?\Z")
+_SETTING = re.compile(r"\b(?:max|maximum|min|minimum|limit|default|length|size of|timeout)\b")
+"""Words of what somebody chose."""
 
 
-def beside(names: str) -> Callable[[Difference], str | None]:
-    """Return what explains a number that changed beside one of ``names``."""
+def beside(names: str, *, units: str = "") -> Callable[[Difference], str | None]:
+    """Return what explains a number that changed beside one of ``names``.
+
+    ``names`` and ``units`` are regular expressions of words (see :mod:`.phrases`): the first
+    before the number, or right after it; the second may follow it.
+    """
+    ahead = re.compile(
+        rf"(?<!\w)(?:{names})(?: (?:is|was|are|value|content|of|count|number|num|n|total|kb|mb|gb|"
+        r"bytes|kib|mib|size|used|to|as|set|using|x))*\Z"
+    )
+    behind = re.compile(rf"(?:{units or '(?!)'})?\s?(?:{names})\b")
 
     def explains(difference: Difference) -> str | None:
-        found = number_named(difference, names) if isinstance(difference, Change) else None
-        return versus(*found) if found else None
+        if not isinstance(difference, Change) or not difference.text:
+            return None
+        one, two = (word.strip(".") for word in difference.words(_SIZED))
+        if not (_PLAIN.match(one) and _PLAIN.match(two)) or one == two:
+            return None
+        words = before(difference, _SIZED)
+        if ahead.search(words) or behind.match(after(difference, _SIZED)):
+            evidence = versus(one, two)
+            if _SETTING.search(words):
+                return None if units and all(map(_round, (one, two))) else Weak(evidence)
+            return evidence
+        return None
 
     return explains
 
 
+def _round(number: str) -> bool:
+    """Say whether somebody may have chosen a number: no machine has 512 MB to the byte."""
+    return "." not in number and (int(number) % 64 == 0 or int(number) % 100 == 0)
+
+
 def number_named(change: Change, names: str) -> tuple[str, str] | None:
-    """Return both numbers when one of ``names`` (a regular expression) stands beside them."""
+    """Return both whole numbers when one of ``names`` (a pattern of words) is before them."""
     if not change.text:
         return None
-    one, two = (_NUMBER.match(word.strip()) for word in change.words(_DIGITS))
-    if one is None or two is None or one[1] != two[1]:
+    one, two = change.words(_DIGITS)
+    if not (one.isdigit() and two.isdigit()):
         return None
-    before = change.left.rstrip(_DIGITS).decode("utf-8", "replace") + one[1]
-    after = change.right.lstrip(_DIGITS).decode("utf-8", "replace")
-    named = re.search(rf"(?:{names})[\s:=\"'()\[]{{0,24}}\Z", before, re.IGNORECASE) or re.match(
-        rf"[\s\"']{{0,3}}(?:{names})\b", after, re.IGNORECASE
-    )
-    return (one[2], two[2]) if named else None
+    words = before(change, _DIGITS)
+    found = re.search(rf"(?<!\w)(?:{names})(?: (?:is|was|no|nr|number|of|value))*\Z", words)
+    return (one, two) if found else None

@@ -6,22 +6,57 @@ import re
 
 from gbuild.check.diagnose.differences import Change
 
-_CHARACTERS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._+@~-,%"
+_CHARACTERS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._+@~-,%\\:"
+_WINDOWS = re.compile(r"(?<![A-Za-z])[A-Za-z]:[\\/]")
+_ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z+.-]*:)?/{2,}")
+"""What begins the address of something elsewhere: of the scheme and the host."""
 
 
 def paths(change: Change) -> tuple[str, str] | None:
     """Return the two absolute paths that a change is part of, or None."""
-    one, two = (_path(word) for word in change.words(_CHARACTERS))
+    found = []
+    for word, at in zip(change.words(_CHARACTERS), _places(change), strict=True):
+        found.append(_path(word, at))
+    one, two = found
     return (one, two) if one and two and one != two else None
 
 
-def _path(word: str) -> str:
-    """Cut off what stands before the path (``-I/usr``, ``@/home``); at least two parts."""
-    path = "/" + word.partition("/")[2] if "/" in word else ""
+def _places(change: Change) -> tuple[int, int]:
+    """Return where the change starts in its words, in bytes."""
+    lefts = (change.left, change.left_b)
+    one, two = (len(left) - len(left.rstrip(_CHARACTERS)) for left in lefts)
+    return one, two
+
+
+def _path(word: str, at: int) -> str:
+    """Cut off what stands before the path that holds place ``at``; at least two parts."""
+    start = 0
+    for match in re.finditer(r"[:,]", word):
+        if match.start() < at and word[match.end() : match.end() + 1] == "/":
+            start = match.end()
+    stop = next((m.start() for m in re.finditer(r"[:,]/?", word) if m.start() >= max(at, 1)
+                 and m.start() > start + 1), len(word))  # fmt: skip
+    if windows := _WINDOWS.search(word):
+        return "/" + re.sub(r"[\\/]+", "/", word[windows.end() :]).split(":")[0]
+    if _foreign(word, start):
+        return ""
+    piece = word[start:stop]
+    path = "/" + piece.partition("/")[2] if "/" in piece else ""
+    path = re.sub(r"/{2,}", "/", path)
     return path if len([part for part in path.split("/") if part]) > 1 else ""
 
 
-_TEMPORARY = re.compile(r"/(?:(?:var/)?tmp|(?:var/)?run(?:/lock)?|var/lock)/")
+def _foreign(word: str, start: int) -> bool:
+    """Say whether a word is the address of something that is not in a file of the builder."""
+    head = word[:start]
+    if word[start : start + 3] == "///":
+        return False
+    return word[start : start + 2] == "//" and not head.endswith(("file:",))
+
+
+_TEMPORARY = re.compile(
+    r"/(?:(?:var/)?tmp|(?:var/)?run(?:/lock)?|var/lock|(?:private/)?var/folders)/"
+)
 _DRAWN = re.compile(r"(?=[0-9a-z]*\d)(?=[0-9a-z]*[a-z])[0-9a-z]{6,16}\Z")
 _NUMBERED = re.compile(r"(\D*)(\d{3,7})(\D*)\Z")
 

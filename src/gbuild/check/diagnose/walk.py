@@ -6,31 +6,29 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
-from itertools import accumulate, zip_longest
+from itertools import zip_longest
 
-from gbuild.check.diagnose.containers import Container, Member, opened
+from gbuild.check.diagnose.containers import opened
 from gbuild.check.diagnose.differences import Change, Difference, Field, OnlyIn, Order
 from gbuild.check.diagnose.headers import headers
+from gbuild.check.diagnose.member import Container, Member
+from gbuild.check.diagnose.texts import CONTEXT, alike, blocks, of_lines, of_texts
 
 MOST = 2_000
 """Differences that one file may give; what comes after them is not looked at."""
 
 _DEEPEST = 12
-_LINES = 15_000
-_TOKENS = 60_000
-_CONTEXT = 96
-_TOKEN = re.compile(rb"[A-Za-z0-9]+|[^A-Za-z0-9]")
 _STRING = re.compile(rb"([\x09\x20-\x7e]{4,})")
 _DATA = (".rodata", ".data", ".comment", ".interp", ".note.package")
 """Sections of a program whose bytes somebody wrote."""
 
 _DRAWN = re.compile(r"(?<=\.)[0-9a-f]{6,16}\b")
 """What gcc -flto puts at the end of the names of sections."""
-_SHORT = 3
-"""Bytes of lines that are too short to be known again: a brace, an empty line."""
 _LIKE = 200
 """Strings of a table that one is compared with to find its like."""
+_TAIL, _HEAD = re.compile(rb"[\x09\x20-\x7e]*\Z"), re.compile(rb"[\x09\x20-\x7e]*")
+_STRING_AT_LEAST, _BESIDE = 8, 4
+"""Bytes of a string in a file that is no text, and those of them that are alike."""
 _NEAR = 4
 """Bytes that may lie between two changed bytes of one change."""
 
@@ -101,17 +99,17 @@ def _of_strings(where: str, a: bytes, b: bytes, depth: int) -> Iterator[Differen
     gone = list((Counter(one) - Counter(two)).elements())
     new = list((Counter(two) - Counter(one)).elements())
     for before in gone[:MOST]:
-        likest = max(new[:_LIKE], key=lambda each: _alike(_end(each), _end(before)), default=b"")
+        likest = max(new[:_LIKE], key=lambda each: alike(_end(each), _end(before)), default=b"")
         if likest in new:
             new.remove(likest)
-        yield from _of_line(where, before, likest)
+        yield from of_lines(where, before, likest)
     for after in new[:MOST]:
-        yield from _of_line(where, b"", after)
+        yield from of_lines(where, b"", after)
 
 
 def _end(string: bytes) -> bytes:
     """Return the last of a string, backwards: paths of one file end alike."""
-    return string[: -_CONTEXT - 1 : -1]
+    return string[: -CONTEXT - 1 : -1]
 
 
 def _fields(where: str, kind: str, a: object, b: object) -> Iterator[Field]:
@@ -156,7 +154,7 @@ def _of_bytes(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
     if a == b:
         return
     if _is_text(a) and _is_text(b):
-        yield from _of_text(where, a, b)
+        yield from of_texts(where, a, b)
     elif len(a) == len(b):
         yield from _of_equal_length(where, a, b)
     else:
@@ -173,110 +171,42 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def _of_text(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
-    one, two = a.splitlines(keepends=True), b.splitlines(keepends=True)
-    if len(one) == len(two) and Counter(one) == Counter(two):
-        ordered = (tuple(line.decode("utf-8", "replace") for line in each) for each in (one, two))
-        yield Order(where=where, kind="text", a=next(ordered), b=next(ordered))
-        return
-    moved = _moved(one, two)
-    if len(moved) > 1:
-        ordered = (tuple(x.decode("utf-8", "replace") for x in e if x in moved) for e in (one, two))
-        yield Order(where=where, kind="text", a=next(ordered), b=next(ordered))
-        one, two = ([line for line in each if line not in moved] for each in (one, two))
-    for tag, i1, i2, j1, j2 in _blocks(one, two):
-        if tag == "replace" and i2 - i1 == j2 - j1:
-            for before, after in zip(one[i1:i2], two[j1:j2], strict=True):
-                yield from _of_line(where, before, after)
-        elif tag != "equal":
-            yield from _of_line(where, b"".join(one[i1:i2]), b"".join(two[j1:j2]))
-
-
-def _moved(one: Sequence[bytes], two: Sequence[bytes]) -> frozenset[bytes]:
-    """Return lines that both sides have once, at least two of them in another order."""
-    gone: list[bytes] = []
-    new: list[bytes] = []
-    for tag, i1, i2, j1, j2 in _blocks(one, two):
-        if tag != "equal":
-            gone += one[i1:i2]
-            new += two[j1:j2]
-    once = {line for line, n in Counter(one).items() if n == 1 and len(line) > _SHORT}
-    both = once & set(gone) & set(new)
-    both &= {line for line, n in Counter(two).items() if n == 1}
-    if len(both) < 2:
-        both |= {line for line in once & set(two) if both}
-    orders = ([line for line in each if line in both] for each in (one, two))
-    return frozenset(both) if next(orders) != next(orders) else frozenset()
-
-
-def _blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[str, int, int, int, int]]:
-    """Compare two sequences; what they begin and end with alike is left out first."""
-    head = _alike(one, two)
-    tail = _alike(one[head:][::-1], two[head:][::-1])
-    ends = len(one) - tail, len(two) - tail
-    for start in range(head, max(ends), _LINES):
-        parts = (
-            one[start : min(start + _LINES, ends[0])],
-            two[start : min(start + _LINES, ends[1])],
-        )
-        for tag, i1, i2, j1, j2 in SequenceMatcher(None, *parts).get_opcodes():
-            yield tag, i1 + start, i2 + start, j1 + start, j2 + start
-
-
-def _alike(one: Sequence[object], two: Sequence[object]) -> int:
-    """Count what two sequences begin with alike."""
-    pairs = zip(one, two, strict=False)
-    return next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(one), len(two)))
-
-
-def _of_line(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
-    """Compare two lines (or blocks of lines) word by word."""
-    if a == b:
-        return
-    if len(a) * len(b) > 16 * _TOKENS:
-        yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16])
-        return
-    one, two = _TOKEN.findall(a), _TOKEN.findall(b)
-    if len(one) * len(two) > _TOKENS:
-        yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16])
-        return
-    if len(one) > 8 and one != two and Counter(one) == Counter(two):
-        text = (tuple(t.decode("utf-8", "replace") for t in each) for each in (one, two))
-        yield Order(where=where, kind="line", a=next(text), b=next(text))
-        return
-    starts, starts_b = _starts(one), _starts(two)
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, one, two, autojunk=False).get_opcodes():
-        if tag != "equal":
-            yield Change(
-                where=where,
-                a=b"".join(one[i1:i2]),
-                b=b"".join(two[j1:j2]),
-                left=a[max(0, starts[i1] - _CONTEXT) : starts[i1]],
-                right=a[starts[i2] : starts[i2] + _CONTEXT],
-                left_b=b[max(0, starts_b[j1] - _CONTEXT) : starts_b[j1]],
-                right_b=b[starts_b[j2] : starts_b[j2] + _CONTEXT],
-            )
-
-
-def _starts(tokens: Sequence[bytes]) -> list[int]:
-    """Return where each token starts, and the end."""
-    return [0, *accumulate(map(len, tokens))]
-
-
 def _of_equal_length(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
+    done = 0
     for start, end in _runs(a, b):
-        left, right = a[max(0, start - _CONTEXT) : start], a[end : end + _CONTEXT]
+        if start < done:
+            continue
+        if string := _string_around(a, b, start, end):
+            done = string[1]
+            yield from of_lines(where, a[slice(*string)], b[slice(*string)])
+            continue
+        left, right = a[max(0, start - CONTEXT) : start], a[end : end + CONTEXT]
         yield Change(
             where=where,
             a=a[start:end],
             b=b[start:end],
             left=left,
             right=right,
-            left_b=b[max(0, start - _CONTEXT) : start],
-            right_b=b[end : end + _CONTEXT],
-            text=_printable(a[start:end]) and _printable(b[start:end]),
+            left_b=b[max(0, start - CONTEXT) : start],
+            right_b=b[end : end + CONTEXT],
+            text=end - start >= _NEAR and _printable(a[start:end]) and _printable(b[start:end]),
             offset=start,
         )
+
+
+def _string_around(a: bytes, b: bytes, start: int, end: int) -> tuple[int, int] | None:
+    """Return where the string begins and ends, on both sides, that a change lies in."""
+    low, high = max(0, start - CONTEXT), end + CONTEXT
+    spans = []
+    for data in (a, b):
+        if not _printable(data[start:end].rstrip(b"\0\n") or data[start:end]):
+            return None
+        before, behind = _TAIL.search(data[low:start]), _HEAD.match(data[end:high])
+        length = len(before[0] if before else b""), len(behind[0] if behind else b"")
+        spans.append((start - length[0], end + length[1]))
+    begin, stop = min(s[0] for s in spans), max(s[1] for s in spans)
+    known = all(_printable(d[begin:start]) for d in (a, b)) and stop - begin >= _STRING_AT_LEAST
+    return (begin, stop) if known and start - begin + stop - end >= _BESIDE else None
 
 
 def _runs(a: bytes, b: bytes) -> Iterator[tuple[int, int]]:
@@ -300,12 +230,12 @@ def _runs(a: bytes, b: bytes) -> Iterator[tuple[int, int]]:
 def _of_pieces(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
     """Compare binary files of other sizes by the strings in them and by what lies between."""
     one, two = _STRING.split(a), _STRING.split(b)
-    for tag, i1, i2, j1, j2 in _blocks(one, two):
+    for tag, i1, i2, j1, j2 in blocks(one, two):
         if tag == "equal":
             continue
         for before, after in zip_longest(one[i1:i2], two[j1:j2], fillvalue=b""):
             if _printable(before) and _printable(after):
-                yield from _of_line(where, before, after)
+                yield from of_lines(where, before, after)
             elif before != after:
                 yield Change(where=where, a=before[:4096], b=after[:4096], text=False)
 

@@ -6,6 +6,7 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.phrases import before
 
 _TEXT = re.compile(
     r"(?:0x)?0{0,4}(?:7f[0-9a-f]{10}|5[56][0-9a-f]{10}|[7f][0-9a-f]{7}|5[67][0-9a-f]{6})\Z",
@@ -15,10 +16,28 @@ _PREFIXED = re.compile(r"0x[0-9a-f]{9,16}\Z", re.IGNORECASE)
 """Shorter ones may be a constant: an offset, a register, the start of a memory."""
 
 
+_IDENTITY = re.compile(r"(?=.*\d)[0-9a-f]{6,8}\Z")
+_OBJECT = re.compile(r"[A-Za-z$;>\]]@\Z")
+"""What Java's Object.toString() writes: a name and the identity of the object."""
+_NAMED = re.compile(r"\b(?:addr(?:ess)?|pointer|ptr|at|handle|base|load(?:ed)? at)(?: 0x| is)*\Z")
+_HEX = b"0123456789abcdefABCDEFx"
+
+
+def _named(change: Change) -> bool:
+    one, two = change.words(_HEX)
+    left = change.left.rstrip(_HEX).decode("utf-8", "replace")
+    if all(map(_IDENTITY.match, (one, two))) and _OBJECT.search(left):
+        return True
+    plain = all(re.match(r"0x[0-9a-f]{6,16}\Z", word, re.IGNORECASE) for word in (one, two))
+    return plain and one != two and bool(_NAMED.search(before(change, _HEX)))
+
+
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
-            one, two = change.words(b"0123456789abcdefABCDEFx")
+            one, two = change.words(_HEX)
+            if _named(change):
+                return versus(one, two)
             forms = (_TEXT,) if not one.startswith("0x") else (_TEXT, _PREFIXED)
             if (
                 len(one) == len(two)

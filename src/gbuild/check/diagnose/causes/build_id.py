@@ -5,7 +5,7 @@ from __future__ import annotations
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
 
-_SECTIONS = (".note.gnu.build-id", ".gnu_debuglink")
+_SECTIONS = (".note.gnu.build-id", ".gnu_debuglink", ".note.go.buildid")
 
 
 def _explains(difference: Difference) -> str | None:

@@ -8,7 +8,10 @@ from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.paths import common_end, numbered, paths
 
-_SCRATCH = ("/tmp/", "/var/tmp/", "/build/", "/builds/", "/srv/", "/workspace/", "/mnt/")
+_SCRATCH = (
+    *("/tmp/", "/var/tmp/", "/build/", "/builds/", "/srv/", "/workspace/", "/mnt/", "/buildd/"),
+    *("/usr/src/", "/scratch/", "/work/", "/ws/", "/private/tmp/", "/var/build/", "/workdir/"),
+)
 
 _INSTALLED = re.compile(r"/(?:usr(?!(?:/local)?/src/)|s?bin|lib\d*|etc|opt)/")
 """Where programs are installed; nobody builds there."""
@@ -20,11 +23,33 @@ def _explains(difference: Difference) -> str | None:
             if numbered(*found) or all(_INSTALLED.match(path) for path in found):
                 return None
             ends = common_end(*found)
-            if ends or all(path.startswith(_SCRATCH) for path in found):
+            scratch = [path.startswith(_SCRATCH) for path in found]
+            if all(scratch) or (ends and not _mounted(*found)):
                 return versus(*found)
+        case Change(text=True) as change if found := _mangled(change):
+            return versus(*found)
         case _:
             pass
     return None
+
+
+def _mounted(one: str, two: str) -> bool:
+    """Say whether two paths are of places where a program finds its files, not of builders."""
+    return all(re.match(r"/(?:var/(?:lib|log|cache|run)|run|dev|proc|sys|data|api|v\d)/", p)
+               for p in (one, two))  # fmt: skip
+
+
+_NAME = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
+_BEGIN = re.compile(r"_?_?(?:build|builds|tmp|var_tmp|home|srv|usr_src|mnt|workspace|root)"
+                    r"_+\w+_\w+", re.IGNORECASE)  # fmt: skip
+
+
+def _mangled(change: Change) -> tuple[str, str] | None:
+    """Know a path of which somebody made a name: _build_1st_foo_src_foo_h."""
+    one, two = change.words(_NAME)
+    parts, others = one.split("_"), two.split("_")
+    same = parts[-2:] == others[-2:] and one != two
+    return (one, two) if same and _BEGIN.match(one) and _BEGIN.match(two) else None
 
 
 CAUSE = Cause(

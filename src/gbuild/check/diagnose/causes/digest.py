@@ -6,6 +6,8 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.names import CHARACTERS, in_name
+from gbuild.check.diagnose.phrases import before
 
 _HEX = re.compile(
     "|".join(rf"[0-9a-f]{{{length}}}\Z" for length in (32, 40, 56, 64, 96, 128)), re.IGNORECASE
@@ -16,11 +18,24 @@ _NAMED = re.compile(r"sha(?:1|256|384|512)[-:=][0-9A-Za-z+/]{27,}={0,2}\Z")
 _BASE64 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/=-:"
 
 
+_SUM = re.compile(
+    r"\b(?:crc(?:32)?|checksum|adler(?:32)?|etag|digest|cksum|sum|hash|integrity)(?: \w+)?\Z"
+)
+
+
+def _checksum(change: Change) -> bool:
+    one, two = change.words(b"0123456789abcdefABCDEFx")
+    named = _SUM.search(before(change, b"0123456789abcdefABCDEFx"))
+    return bool(named) and all(len(word) >= 4 for word in (one, two)) and one != two
+
+
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.words(b"0123456789abcdefABCDEF")
             if len(one) == len(two) and _HEX.match(one) and _HEX.match(two):
+                return versus(one, two)
+            if in_name(*change.words(CHARACTERS)) or _checksum(change):
                 return versus(one, two)
             one, two = change.words(_BASE64)
             if len(one) == len(two) and _NAMED.match(one) and _NAMED.match(two):

@@ -33,8 +33,7 @@ def _explains(difference: Difference) -> str | None:
                 x, y = moved[0]
                 return f"{len(moved)} names in another order: {versus(x.strip(), y.strip())}"
         case Order(kind="line", a=a, b=b):
-            one, two = ("".join(words).split() for words in (a, b))
-            names = [(x, y) for x, y in zip(one, two, strict=False) if x != y]
+            names = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
             if len(names) > 1 and all(_PLAIN.match(x) and _PLAIN.match(y) for x, y in names):
                 return f"{len(names)} names in another order: {versus(*names[0])}"
         case _:

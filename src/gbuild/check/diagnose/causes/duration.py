@@ -6,20 +6,34 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.phrases import before
 
-_DIGITS = b"0123456789.,ms"
-_FRACTION = re.compile(r"(?:\d+m)?\d+[.,]\d+(?:m?s)?\Z")
-_NAMED = re.compile(
-    r"(?:\btime|elapsed|duration|took|seconds|^(?:real|user|sys))(?:\s*\(?m?s\)?)?"
-    r"[\s:=\"'(]{1,8}(?:\d+m)?\Z",
-    re.IGNORECASE | re.MULTILINE,
+_DIGITS = b"0123456789.,:msh"
+_NUMBER = re.compile(
+    r"(?:\d+h)?(?:\d+m)?\d+(?:[.,]\d+)?(?:m?s)?\Z|(?:\d+:)?\d+:\d\d(?:[.,]\d+)?\Z|\d+[hm]\Z"
 )
+_KEY = re.compile(
+    r"\b(?:(?:wall |cpu |user |sys |system |real |total |build |elapsed |run |compile |test |"
+    r"parse |link |render |execution |load )*(?:times?|seconds|secs|millis|duration|elapsed|took|"
+    r"runtime|run time|latency)|real|user|sys|cost|spent|cpu)"
+    r"(?: (?:was|is|taken|ms|s|sec|secs|seconds|in|of|total|used|elapsed|millis|milliseconds|us|"
+    r"ns|value|real|wall|user|sys|cpu|about))*\Z"
+)
+_UNIT = re.compile(
+    r"\s?(?:s|ms|us|µs|ns|m|h|min(?:ute)?s?|secs?|seconds?|milliseconds?|msecs?|hours?|user|system|elapsed)\b"
+)
+_RATE = re.compile(r"\s?(?:[kMG]i?[Bb](?:ytes|its)?/s(?:ec)?|\S{0,9}/s(?:ec(?:ond)?)?|fps|ops/s)\b")
 _DONE = re.compile(
-    r"\b(?:tests?|ran|took|time|elapsed|total|done|finished|passed|built|completed|after)\b",
+    r"\b(?:tests?|ran|run|took|times?|elapsed|total|done|finished|passed|failed|built|build|"
+    r"completed?|after|compiled?|compilation|processed|generated|ok|success\w*|spent|wrote|"
+    r"rendered|bundled?|linked|installed|checked|report|in|duration|PASS|warm|user|real|modules)\b",
     re.IGNORECASE,
 )
-_UNIT = re.compile(r"\s?(?:s|ms|secs?|seconds?)\b")
-_SETTING = re.compile(r"time_?out|limit|interval|delay|sleep|\bwait|\bmax|\bmin\b", re.IGNORECASE)
+_SETTING = re.compile(
+    r"time_?out|limit|interval|delay|sleep|\bwait|\bmax|\bmin\b|\bevery\b|\bttl\b|retry|period|"
+    r"keep_?alive|grace|expire|refresh|poll|transition|animation",
+    re.IGNORECASE,
+)
 """Words of lines that say how long something may take."""
 
 
@@ -27,18 +41,28 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.words(_DIGITS)
-            if not (_FRACTION.match(one) and _FRACTION.match(two)):
+            one, two = (re.sub(r"[.,:]+\Z", "", word) for word in (one, two))
+            if not (_NUMBER.match(one) and _NUMBER.match(two)) or one == two:
                 return None
-            before = change.left.rstrip(_DIGITS).decode("utf-8", "replace")
-            after = change.right.lstrip(_DIGITS).decode("utf-8", "replace")
-            if _SETTING.search(change.lines()[0]):
+            line = change.lines()[0]
+            if _SETTING.search(line):
                 return None
-            done = (one.endswith("s") or _UNIT.match(after)) and _DONE.search(change.lines()[0])
-            if _NAMED.search(before) or done:
-                return versus(one, two)
+            return versus(one, two) if _taken(change, one, line) else None
         case _:
             pass
     return None
+
+
+def _taken(change: Change, one: str, line: str) -> bool:
+    after = change.right.lstrip(_DIGITS).decode("utf-8", "replace")
+    unit = one[-1:] in "smh" or bool(_UNIT.match(after))
+    if (unit and _DONE.search(line)) or (_RATE.match(after) and not one[-1:].isalpha()):
+        return True
+    fraction = "." in one or "," in one or ":" in one
+    words = before(change, _DIGITS)
+    key = _KEY.search(words)
+    plain = fraction or bool(re.search(r"\b(?:ms|sec\w*|millis\w*|elapsed|duration|took)\b", words))
+    return bool(key) and plain and len(one) < 10
 
 
 CAUSE = Cause(

@@ -7,14 +7,16 @@ import re
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
 
-_ASSIGNED = re.compile(r"(?:\A|[\s\"'{(;,])([A-Z_][A-Z0-9_]{2,})\s*(?:=|['\"]?:\s)")
+_ASSIGNED = re.compile(r"(?:\A|[\s\"'{(;,])([A-Z_][A-Z0-9_]+)\s*(?:=|['\"]?:\s)")
 
 _LIST = re.compile(r"/[\w.-]+(?:/[\w.-]+)*(?::/[\w.-]+(?:/[\w.-]+)*){2,}")
 """Where programs are looked for: PATH, whatever it is called."""
 _LISTED = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._-:"
 
 _WELL_KNOWN = re.compile(
-    r"\b(?:(?:CONFIG_)?SHELL|TERM|PATH|EDITOR|PAGER|DISPLAY|LS_COLORS|MAIL|SSH_[A-Z]+|XDG_[A-Z_]+)"
+    r"\b(?:(?:CONFIG_)?SHELL|TERM|COLORTERM|COLUMNS|LINES|SHLVL|OLDPWD|PATH|MANPATH|EDITOR|VISUAL|PAGER|"
+    r"DISPLAY|LS_COLORS|MAIL|CAPTURE_ENVIRONMENT|LD_PRELOAD|SUDO_\w+|DBUS_\w+|WINDOWID|"
+    r"FAKEROOTKEY|JENKINS_\w+|GITHUB_\w+|CI_\w+|SSH_[A-Z]+|XDG_[A-Z_]+)"
     r"[\"'\])}\s]{0,3}[=:]\s*[\"']?[^\s\"']{0,80}\Z"
 )
 """Variables that every session has, assigned in whatever syntax."""
@@ -26,11 +28,15 @@ def _explains(difference: Difference) -> str | None:
             one, two = change.lines()
             if all(map(_LIST.search, change.words(_LISTED))):
                 return versus(one.strip(), two.strip())
-            if _WELL_KNOWN.search(change.before) and a and b:
+            if _WELL_KNOWN.search(change.before):
                 return versus(one.strip(), two.strip())
             names = _ASSIGNED.findall(one) or _ASSIGNED.findall(two)
             new = [_ASSIGNED.search(side.decode("utf-8", "replace")) for side in (a, b)]
-            if names and (not (a and b) or any(new) or one.lstrip("\"' ").startswith(names[0])):
+            if (
+                change.dumped
+                and names
+                and (not (a and b) or any(new) or one.lstrip("\"' ").startswith(names[0]))
+            ):
                 return f"{names[0]}: {versus(one.strip(), two.strip())}"
         case _:
             pass

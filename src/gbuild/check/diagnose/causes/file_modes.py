@@ -14,7 +14,7 @@ _NAMED = re.compile(r"(?:\bmode|umask|permissions?)\W{1,4}[0-7]*\Z", re.IGNORECA
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Field(kind="tar" | "zip" | "cpio", name="mode", a=a, b=b):
+        case Field(kind="tar" | "zip" | "cpio" | "rpm", name="mode", a=a, b=b):
             return f"mode {versus(a, b)}"
         case Change(text=True) as change:
             where, one, two = column(change)

@@ -8,17 +8,11 @@ from gbuild.check.diagnose.differences import Difference, Order
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Order(kind="line", a=a, b=b) if _several_words(a, b):
-            return versus("".join(a).strip(), "".join(b).strip())
+        case Order(kind="line", a=a, b=b):
+            return versus(" ".join(a), " ".join(b))
         case _:
             pass
     return None
-
-
-def _several_words(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
-    """Say whether names moved; a drawing or a table has the same few signs everywhere."""
-    moved = {x for x, y in zip(a, b, strict=True) if x != y and x.isalnum()}
-    return len(moved) > 1
 
 
 CAUSE = Cause(

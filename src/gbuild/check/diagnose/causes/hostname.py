@@ -4,36 +4,73 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.differences import Change, Difference
-from gbuild.check.diagnose.languages import is_calendar
+from gbuild.check.diagnose.cause import Cause, Weak, versus
+from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.months import DAYS, month_of
+from gbuild.check.diagnose.phrases import before
 
-_BEFORE = re.compile(
-    r"(?:uname -n|host(?:name|\s+name)?|node(?:name)?|machine|"
-    r"(?:built|build|compiled)(?:[ _-]on|[_-](?:at|host))|\bby [\w.-]+ on|domain|\w@)\W{0,4}\Z",
-    re.IGNORECASE,
+_FILLER = r"(?: (?:is|was|name|value|content|string|as|the|s|c|of))*\Z"
+_SURE = re.compile(
+    r"(?:\b(?:host ?names?|node ?name|fqdn|uname n|computer ?name|machine ?name|"
+    r"dns ?domain ?name|utsname nodename|"
+    r"(?:build|built|builder|compiled?|compiler|linux compile|local|my|this|config|uts|package|"
+    r"packaging|generation|creation|vcs|ci|kbuild build|make|by|on|the|submit|run|test)"
+    r" (?:host|machine|node|box|server|computer|system|worker|runner|slave|agent)|"
+    r"(?:built|compiled|build|generated|created|configured|made|packaged|linked|assembled|run|ran|"
+    r"running|executed|produced|prepared|performed|rendered|tested|installed)"
+    r"(?: by(?: [\w.-]+){1,3})? (?:on|at)(?: (?:the )?(?:host|machine|node|system|computer))?|"
+    r"by(?: [\w.-]+){1,2} (?:on|at)|on (?:host|machine|node))|\Ahost|\Anode|\Amachine)" + _FILLER
 )
-_UNAME = re.compile(r"\blinux \Z", re.IGNORECASE)
+_PERHAPS = re.compile(r"\b(?:host|machine|node|computer|domain|builder|worker)" + _FILLER)
+_ELSEWHERE = re.compile(
+    r"\b(?:db|database|proxy|smtp|imap|redis|url|api|mail|listen|upstream|remote|target|cluster|"
+    r"mysql|postgres|sql|server|virtual|bind|connect|ldap|ntp|dns|backend|allowed|port|http|https)\b"
+)
+"""Words of machines that a program talks to."""
+_AT = re.compile(r"[\w.+-]@\Z")
+_UNAME = re.compile(r"\b(?:Linux|linux) \Z")
 _RELEASE = re.compile(rb" \d+\.\d+\.\d")
 """What uname(1) writes before and after the name of the machine."""
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?\Z")
-_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.-"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?\Z")
+_PUBLIC = re.compile(r"\.(?:com|org|net|edu|gov|io|dev|info|eu|[a-z]{2})\Z")
+_NO_HOST = re.compile(
+    r"(?:linux|unix|windows|debian|ubuntu|fedora|x86_64|i[3-6]86|amd64|arm64|aarch64|gnu|none|"
+    r"null|yes|no|true|false|all|any|enabled|disabled|darwin|freebsd|localhost\.localdomain\.)"
+    r"(?:[-_.].*)?\Z|v?\d+(?:\.\d+)*\Z", re.IGNORECASE)  # fmt: skip
+_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.-_"
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
+        case Field(kind="rpm", name="build host", a=a, b=b):
+            return versus(a, b)
         case Change(text=True) as change:
-            one, two = change.words(_WORD)
-            before = change.left.rstrip(_WORD).decode("utf-8", "replace")
-            names = all(_NAME.match(word) and not word.isdigit() for word in (one, two))
-            if not names or any(is_calendar(word) for word in (one, two)):
-                return None
-            if _BEFORE.search(before) or (_UNAME.search(before) and _before_release(change)):
-                return versus(one, two)
+            one, two = (word.strip(".-") for word in change.words(_WORD))
+            return _named(change, one, two) if one != two else None
         case _:
             pass
     return None
+
+
+def _named(change: Change, one: str, two: str) -> str | None:
+    """Say what the words before two names make of them."""
+    left = change.left.rstrip(_WORD).decode("utf-8", "replace")
+    if not all(map(_is_name, (one, two))) or left.endswith(("/", "\\")):
+        return None
+    known = _UNAME.search(left) and _before_release(change)
+    mail = _AT.search(left) and all(_PUBLIC.search(word) for word in (one, two))
+    words = before(change, _WORD)
+    platforms = [bool(_NO_HOST.match(word)) for word in (one, two)]
+    if known or (_AT.search(left) and not mail) or (_SURE.search(words) and not all(platforms)):
+        return versus(one, two)
+    perhaps = _PERHAPS.search(words) and not _ELSEWHERE.search(words) and not any(platforms)
+    return Weak(versus(one, two)) if mail or perhaps else None
+
+
+def _is_name(word: str) -> bool:
+    calendar = word.casefold() in DAYS or bool(month_of(word))
+    return bool(_NAME.match(word)) and not word.isdigit() and not calendar
 
 
 def _before_release(change: Change) -> bool:

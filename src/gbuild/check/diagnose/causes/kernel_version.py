@@ -7,27 +7,55 @@ import re
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
 
-_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?(?:[-+.~][0-9A-Za-z.+~_-]+)?\Z")
-_NAMED = re.compile(r"(?:linux|kernel|uname|utsname|osrelease|osvers|os_release)", re.IGNORECASE)
-_BUILT = re.compile(r"(?:uname|\blinux ).*#\d+\S* SMP", re.IGNORECASE)
+_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)*(?:[-+.~_][0-9A-Za-z.+~_-]+)?\Z")
+_RELEASE = re.compile(
+    r"[2-9]\.\d+\.\d+(?:\.\d+)?-(?:[\w.~]+-)*(?:amd64|generic|lowlatency|cloud|arch\d*|lts|rt\d*|"
+    r"[a-z]+64|686(?:-pae)?|default|hardened|zen\d*|pve|microsoft|WSL2|gentoo|azure|aws|gcp|kvm|"
+    r"oem|raspi|v\d|\d+(?:\.fc\d+|\.el\d+)[\w.]*)(?:[-.+]\w+)*\Z|"
+    r"[2-9]\.\d+\.\d+-\d+(?:\.\d+)*\.(?:fc|el)\d+[\w.]*\Z"
+)
+_NAMED = re.compile(
+    r"linux|kernel|uname|utsname|os ?release|osvers|os_release|os[._ ]?version|\bkver|"
+    r"CMAKE_(?:HOST_)?SYSTEM|host_?system|platform",
+    re.IGNORECASE,
+)
+_OTHER = re.compile(r"linux-(?:headers|libc)|compiler|\bgcc|needs|require|depends|>=|<=|version of")
+_BUILT = re.compile(r"(?:uname|\blinux ).*#\d+\S* SMP|#\d+\S*(?:-\w+)? SMP", re.IGNORECASE)
 """A line with the field "version" of utsname: how the kernel was built."""
 
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.+~_-"
+_PREFIX = re.compile(r"\A(?:linux|kernel)[-_]?", re.IGNORECASE)
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
-            one, two = change.words(_WORD)
-            one, two = (word.removeprefix("Linux-").removeprefix("linux-") for word in (one, two))
-            if _VERSION.match(one) and _VERSION.match(two) and _NAMED.search(change.lines()[0]):
-                return versus(one, two)
+            one, two = (_PREFIX.sub("", word).rstrip(".") for word in change.words(_WORD))
+            if one != two and (found := _versions(change, one, two)):
+                return found
+            lines = change.lines()
             after = "#" in change.before.rpartition("\n")[2]
-            if after and all(_BUILT.search(line) for line in change.lines()):
-                return versus(*change.lines())
+            if after and all(_BUILT.search(line) for line in lines) and _uname(lines[0]):
+                return versus(*lines)
         case _:
             pass
     return None
+
+
+def _uname(line: str) -> bool:
+    """Say whether a line is about the kernel that runs, not about one that was built."""
+    return not re.search(r"Linux version|UTS_VERSION", line)
+
+
+def _versions(change: Change, one: str, two: str) -> str | None:
+    if _RELEASE.match(one) and _RELEASE.match(two):
+        return versus(one, two)
+    line = change.lines()[0]
+    named = _NAMED.search(line) and not _OTHER.search(line)
+    if named and _VERSION.match(one) and _VERSION.match(two):
+        return versus(one, two)
+    platform = re.compile(r"[2-9]\.\d+\.\d+[\w.+-]*-with-(?:glibc|musl)")
+    return versus(one, two) if platform.match(one) and platform.match(two) else None
 
 
 CAUSE = Cause(

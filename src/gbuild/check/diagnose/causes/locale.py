@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.dates import translated_date
 from gbuild.check.diagnose.differences import Change, Difference
-from gbuild.check.diagnose.languages import translated
+from gbuild.check.diagnose.languages import translated, transliterated
 
-_NAMED = re.compile(r"(?:\bLANG|\bLC_[A-Z]+|\bLANGUAGE|locale|charset|codeset|encoding)\W{0,6}\Z",
-                    re.IGNORECASE)  # fmt: skip
+_NAMED = re.compile(r"(?:\bLANG|\blang|\blanguage|xml:lang|hreflang|code ?page|\bcp|"
+                    r"collation|collate|\bLC_[A-Z]+|\bLANGUAGE|locale|charset|codeset|encoding)"
+                    r"\W{0,6}\Z", re.IGNORECASE)  # fmt: skip
 _VALUE = re.compile(
-    r"(?:C|POSIX|[a-z]{2,3}_[A-Z]{2})(?:\.[A-Za-z0-9-]+)?(?:@\w+)?\Z|(?:utf-?8|ascii|us-ascii|"
-    r"ANSI_X3\.4-1968|iso-?8859-\d+)\Z",
+    r"(?:(?:C|POSIX)(?:\.utf-?8)?|[a-z]{2,3}[_-][A-Z]{2})(?:\.[A-Za-z0-9-]+)?(?:@\w+)?\Z|"
+    r"(?:utf-?8|ascii|us-ascii|"
+    r"ANSI_X3\.4-1968|iso-?8859-\d+|latin-?\d|windows-?125\d|cp\d{3,4}|koi8-?[ru]|euc-?\w\w|"
+    r"shift_jis|utf-?16|big5|gbk?\d*)\Z",
     re.IGNORECASE,
 )
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.@-"
 
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+\Z|\d{1,3}(?:\.\d{3}){2,}\Z")
 _SWAPPED = str.maketrans(".,", ",.")
 _PLAIN = str.maketrans(
     {"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',  # noqa: RUF001 - meant
@@ -31,11 +36,14 @@ def _explains(difference: Difference) -> str | None:
             one, two = change.words(_WORD)
             before = change.left.rstrip(_WORD).decode("utf-8", "replace")
             values = bool(_VALUE.match(one) and _VALUE.match(two))
-            if _same_number(change) or _same_signs(*change.lines()):
+            lines = change.lines()
+            if found := translated_date(*lines):
+                return versus(*found)
+            if _same_number(change) or _same_signs(*lines) or transliterated(*lines):
                 return versus(*change.lines())
             if translated(*change.lines()):
                 return versus(*change.lines())
-            if values or (_NAMED.search(before) and (one or two)):
+            if one != two and (values or (_NAMED.search(before) and (one or two))):
                 return versus(one, two)
         case _:
             pass
@@ -45,7 +53,17 @@ def _explains(difference: Difference) -> str | None:
 def _same_number(change: Change) -> bool:
     """Say whether both sides are one number, with a comma here and a point there."""
     one, two = change.words(b"0123456789.,")
-    return one != two and any(c.isdigit() for c in one) and one.translate(_SWAPPED) == two
+    one, two = one.strip(".,"), two.strip(".,")
+    if one == two or not any(c.isdigit() for c in one):
+        return False
+    if one.translate(_SWAPPED) == two:
+        return True
+    grouped = any(_GROUPED.match(number) for number in (one, two))
+    return grouped and _plain_number(one) == _plain_number(two)
+
+
+def _plain_number(text: str) -> str:
+    return text.replace(",", "").replace(".", "") if _GROUPED.match(text) else text
 
 
 def _same_signs(one: str, two: str) -> bool:

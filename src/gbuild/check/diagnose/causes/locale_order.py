@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 
 from gbuild.check.diagnose.cause import Cause
 from gbuild.check.diagnose.differences import Difference, Order
 
-
-def _letters(name: str) -> tuple[str, str]:
-    """Sort as most languages do: case and punctuation matter last."""
-    return "".join(c for c in name.casefold() if c.isalnum()), name.swapcase()
+_FIELD = re.compile(r"[^\s,;:=|\"'<>]+")
 
 
-def _by_bytes(names: Sequence[str]) -> bool:
-    return list(names) == sorted(names, key=lambda name: name.encode("utf-8", "replace"))
+def _letters(name: str) -> str:
+    """Sort as most languages do: case, accents and punctuation matter last."""
+    plain = unicodedata.normalize("NFD", name.casefold())
+    return "".join(c for c in plain if c.isalnum())
 
 
-def _by_language(names: Sequence[str]) -> bool:
-    keys = [_letters(name)[0] for name in names]
-    return keys == sorted(keys)
+def _keys(names: Sequence[str]) -> Iterator[list[str]]:
+    """Yield what entries may be sorted by: all of each, its last word, its first."""
+    plain = [name.strip() for name in names]
+    yield plain
+    words = [_FIELD.findall(name) or [""] for name in plain]
+    for place in (-1, 0):
+        yield [each[place] for each in words]
+
+
+def _sorted(names: Sequence[str]) -> set[str]:
+    """Return the rules that some names are sorted by."""
+    rules: dict[str, Callable[[str], str]] = {
+        "bytes": str,  # by code points, which is the order of UTF-8, too
+        "language": _letters,
+        "case": str.casefold,
+    }
+    return {rule for rule, key in rules.items() if list(names) == sorted(names, key=key)}
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Order(a=a, b=b) if _by_bytes(a) and _by_language(b):
-            return f"{len(a)} entries: by bytes / by language"
-        case Order(a=a, b=b) if _by_language(a) and _by_bytes(b):
-            return f"{len(a)} entries: by language / by bytes"
+        case Order(a=a, b=b):
+            for one, two in zip(_keys(a), _keys(b), strict=True):
+                here, there = _sorted(one), _sorted(two)
+                if len(set(one)) == len(one) and here and there and not here & there:
+                    return f"{len(a)} entries: by {min(here)} / by {min(there)}"
         case _:
             pass
     return None

@@ -6,8 +6,12 @@ from gbuild.check.diagnose.cause import Cause
 from gbuild.check.diagnose.numbers import beside
 
 _NAMES = (
-    r"(?<!\w)-j|(?:num_?|n_?)?(?:jobs?|cpus?|cores?|threads?|procs?|processors?|workers?)"
-    r"(?:_?(?:count|num(?:ber)?))?|nproc|parallel(?:ism)?(?:_?level)?"
+    r"(?:make|ninja|jobserver|\w*makeflags|w|k|s|xz|zstd) (?:\w+ )?[jt]|j|"
+    r"(?:\w+ )*?(?:num|n|max|nr|number of|available|online|logical|physical|build|host|detected)? ?"
+    r"(?:jobs?|cpus?|cores?|threads?|procs?|processors?|workers?|hardware concurrency|"
+    r"ncpus?|nprocs?|numcpus?|ncores?|nthreads?|cpu cores|processes|slots|shards)"
+    r"(?: (?:count|num|number|online|conf|onln|total))*|nproc(?: all)?|cpu number|flto|"
+    r"(?:\w+ )?parallel(?:ism)?(?: (?:level|jobs))*|concurrency|go ?max ?procs|build smp|loadavg"
 )
 
 CAUSE = Cause(

@@ -6,6 +6,7 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.phrases import before
 
 _BRAND = re.compile(
     r"Intel\(R\)|GenuineIntel|AuthenticAMD|Xeon|Core\(TM\)|EPYC|Ryzen|Opteron|Pentium|Celeron|"
@@ -13,20 +14,48 @@ _BRAND = re.compile(
 )
 _MODEL = re.compile(r"CPU @|[GM]Hz\b|[Pp]rocessor|model name|-Core\b")
 _NAMED = re.compile(
-    r"(?:cpu MHz|bogomips|cpu family|cpu model|stepping|microcode)[\s:=]{1,8}[\d.x]*\Z",
+    r"\b(?:cpu ?m?hz|bogo ?mips|cpu (?:family|model|type|name|features|flags|vendor|arch|freq\w*|"
+    r"speed|brand|id|target|info|cap\w*|implementer|part|variant|revision)|stepping|microcode|"
+    r"model name|vendor id|(?:host|target|build|native|detected|tune|tuned|optimi[sz]ed) (?:for )?"
+    r"(?:cpu|processor)|"
+    r"processor(?: (?:name|type|model|id|brand))?|cpu|march|mtune|mcpu|target cpu|cpu core|simd|"
+    r"openblas corename|corename|libcore|blas core|micro ?arch(?:itecture)?|isa|instruction set|"
+    r"l[123][di]? ?(?:cache|size)(?: size)?|cache (?:size|line)(?: size)?|cpuid|dynamic core)"
+    r"(?: (?:is|was|for|name|string|value|model|content))*\Z"
+)
+_CODENAME = re.compile(
+    r"(?:(?:sky|cascade|cooper|ice|tiger|rocket|alder|raptor|meteor|cannon|comet|kaby|coffee)-?lake"
+    r"(?:[-_]?\w+)?|skylakex|(?:sandy|ivy)-?bridge|haswell|broadwell|nehalem|westmere|penryn|core2|"
+    r"corei7(?:-avx\w*)?|"
+    r"(?:goldmont|silvermont|tremont|bonnell|atom|knl|knm|sapphirerapids|graniterapids)|znver\d|"
+    r"zen\d?|barcelona|bulldozer|piledriver|steamroller|excavator|bdver\d|btver\d|amdfam10|k8(?:-sse3)?|"
+    r"athlon\w*|opteron\w*|x86[-_]64(?:-v\d)?|cortex-?[axrm]\d+\w*|neoverse-?\w+|thunderx\w*|"
+    r"power\d+|armv\d\S*|generic|native|prescott|nocona|dunnington|pentium\w*|epyc|apple-m\d)\Z",
     re.IGNORECASE,
 )
 _FEATURE = re.compile(
     r"-m(?:arch|tune|cpu)=[\w.+-]+|-m(?:avx|sse|fma|bmi|aes|adx|popcnt)[\w.]*|target-cpu=[\w.-]+|"
-    r"\b(?:avx2|avx512[a-z]*|sse4_[12]|ssse3|bmi[12]|adx|popcnt|asimd|sve)\b"
+    r"\b(?:avx|avx2|avx512[a-z]*|avx_vnni|sse[23]?|sse4_[12]|sse4\.[12]|sse4a|ssse3|bmi[12]|adx|popcnt|asimd|"
+    r"sve|fma[34]?|f16c|aes|pclmulqdq|rdrand|rdseed|sha_ni|neon|altivec|vsx|xop|3dnow|mmx)\b",
+    re.IGNORECASE,
 )
+_FEW = 1
+"""Features of a line that may be named by chance."""
+_LIST = re.compile(r"flags|features|cpu|simd|isa|have|support|enabled|instruction", re.IGNORECASE)
+_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-"
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.lines()
-            if _NAMED.search(change.before) or _brands(one, two) or _features(one, two):
+            if _brands(one, two) or _features(one, two):
+                return versus(one.strip(), two.strip())
+            here, there = change.words(_WORD)
+            if here != there and _CODENAME.match(here) and _CODENAME.match(there):
+                return versus(here, there)
+            named = _NAMED.search(before(change, _WORD))
+            if named and here and there and not (here.isdigit() and named[0] == "cpu"):
                 return versus(one.strip(), two.strip())
         case _:
             pass
@@ -42,7 +71,11 @@ def _brands(one: str, two: str) -> bool:
 def _features(one: str, two: str) -> bool:
     """Say whether both lines name what a processor can do, and not the same."""
     found = set(_FEATURE.findall(one)), set(_FEATURE.findall(two))
-    return all(found) and found[0] != found[1]
+    several = any(len(each) > _FEW or any(f[:1] == "-" or "=" in f for f in each) for each in found)
+    if found[0] == found[1]:
+        return False
+    listed = any(len(each) > _FEW for each in found) and _LIST.search(one)
+    return bool(all(found) and several) or bool(listed)
 
 
 CAUSE = Cause(

@@ -8,7 +8,9 @@ from collections import Counter
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.names import in_name
 from gbuild.check.diagnose.paths import drawn, paths
+from gbuild.check.diagnose.phrases import before
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _TEMPORARY = re.compile(r"(?:tmp[._-]?[0-9A-Za-z_]{6,12}|cc[0-9A-Za-z]{6})(?![0-9A-Za-z])")
@@ -17,8 +19,9 @@ _TOKEN = re.compile(r"[0-9A-Za-z+/_=-]{12,}\Z")
 _DIGESTS = frozenset({32, 40, 56, 64, 96, 128})
 _NAMED = re.compile(
     r"(?:(?<![A-Za-z])(?i:uuid|guid|nonce|random|token|salt|boundary)|(?<=[a-z])(?:Uuid|Guid|Nonce|Token|Salt)"
-    r"|/ID)(?![A-Za-z])\W{0,6}\w*\W*\Z"
+    r"|/ID)(?![A-Za-z])\W{0,12}\w*\W*\Z"
 )
+_LONG = re.compile(r"\d.{4}|.{4}\d")
 _ANCHOR = re.compile(r"(?:\bid=[\"']|href=[\"']#|url\(#)\Z")
 _LABEL = re.compile(
     r"[A-Za-z_-]{1,8}\d{10,}\Z|[A-Za-z_-]{0,8}?(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\Z"
@@ -37,28 +40,84 @@ _PAIRS = re.compile(r"(?:[0-9A-Fa-f]{2}:){7,}[0-9A-Fa-f]{2}\Z")
 _DIGEST = re.compile(r"(?:sha\d+|md5|blake\w+)[-:=]", re.IGNORECASE)
 
 
+_KEY = re.compile(
+    r"\b(?:uuid|guid|nonce|random|rand|token|salt|boundary|seed|secret|session|cookie|"
+    r"unique ?id|uniq ?id|random ?id|instance ?id|build ?id|trace ?id|request ?id|run ?id|"
+    r"mvid|xmp mm|document ?id|serial|volume (?:id|serial)|hash seed|machine id|invocation id|"
+    r"correlation id|run uuid|id|key|iv|dir|prefix|suffix)"
+    r"(?: (?:is|was|number|no|value|content|id|s))*\Z"
+)
+_DRAWN = re.compile(r"(?=.*\d)(?:[0-9a-f]{6,}|[0-9A-F]{6,}|[0-9A-Za-z_-]{8,})\Z")
+_CHOSEN = re.compile(
+    r"\b(?:uuid|guid|nonce|random\w*|rand|token|salt|boundary|seed|secret|session|cookie|"
+    r"unique id|uniq id|instance id|mvid|serial)\b")  # fmt: skip
+_HASHED = re.compile(
+    r"(?:hash|digest|sha\d*|md5|commit|revision|checksum|fingerprint|colou?r|fill)\b"
+)
+
+
+def _keyed(change: Change, one: str, two: str) -> bool:
+    """Know a drawn word by what it is called, though it is short."""
+    words = before(change, _LETTERS)
+    if not _KEY.search(words) or _HASHED.search(words):
+        return False
+    chosen = bool(_CHOSEN.search(words))
+    if one.isdigit() and two.isdigit():
+        return chosen and min(len(one), len(two)) >= 5
+    drawn_both = all(_DRAWN.match(word) for word in (one, two)) and len(one) == len(two)
+    differ = sum(x != y for x, y in zip(one, two, strict=False)) * 2 > len(one)
+    small = one.islower() and two.islower() and not chosen and not _hexadecimal(one, two)
+    return drawn_both and differ and not small
+
+
+def _hexadecimal(*words: str) -> bool:
+    return all(re.fullmatch(r"[0-9a-fA-F]+", word) for word in words)
+
+
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Field(kind="elf", name="member name", a=a, b=b):
             return versus(a, b)
+        case Field(name="uuid" | "serial" | "hash seed" as name, a=a, b=b):
+            return f"{name} {versus(a, b)}"
+        case Change(text=False, program=False, offset=offset) as change if offset >= 0:
+            return _in_bytes(change)
         case Change(text=True) as change:
-            one, two = change.words(_WORD)
-            for form in (_UUID, _TEMPORARY):
-                found = form.findall(one), form.findall(two)
-                if all(found) and found[0] != found[1]:
-                    return versus(one, two)
-            if (at := paths(change)) and (ends := drawn(*at)):
-                return versus(*ends)
-            if (
-                _random(one, two)
-                or _labels(change)
-                or _serial(change)
-                or (_NAMED.search(change.before) and one and two)
-            ):
-                return versus(one, two)
+            return _in_text(change)
         case _:
             pass
     return None
+
+
+def _in_text(change: Change) -> str | None:
+    one, two = change.words(_WORD)
+    if in_name(one, two):
+        return None  # of a file, with the digest of what it holds
+    if (at := paths(change)) and (ends := drawn(*at)):
+        return versus(*ends)
+    letters = change.words(_LETTERS)
+    named = _NAMED.search(change.before) and all(_LONG.search(word) for word in (one, two))
+    if named or _formed(one, two) or any(_random(*pair) for pair in _parts(one, two)):
+        return versus(one, two)
+    known = _random(one, two) or _labels(change) or _serial(change)
+    if known or (letters[0] != letters[1] and _keyed(change, *letters)):
+        return versus(*letters)
+    return None
+
+
+def _formed(one: str, two: str) -> bool:
+    """Say whether both hold a UUID, or the name of a temporary file, and not the same one."""
+    found = [(form.findall(one), form.findall(two)) for form in (_UUID, _TEMPORARY)]
+    return any(x and y and x[0] != y[0] for x, y in found)
+
+
+def _parts(one: str, two: str) -> list[tuple[str, str]]:
+    """Return the only parts of two words that differ: foo-1.2-JZx81Kq0mBvA7p."""
+    words, others = (re.split(r"[._/-]", word) for word in (one, two))
+    if len(words) != len(others) or len(words) < 2:
+        return []
+    differ = [(x, y) for x, y in zip(words, others, strict=True) if x != y]
+    return differ if len(differ) == 1 else []
 
 
 def _serial(change: Change) -> bool:
@@ -92,6 +151,19 @@ def _random(one: str, two: str) -> bool:
         and any(c.islower() for c in word)
         for word in (one, two)
     )
+
+
+def _in_bytes(change: Change) -> str | None:
+    """Look for sixteen bytes that RFC 9562 would call a random UUID on both sides."""
+    at = len(change.left)
+    sides = (change.left + change.a + change.right, change.left_b + change.b + change.right_b)
+    if not 8 < len(change.a) <= 16 or len(change.a) != len(change.b):
+        return None
+    for start in range(max(0, at + len(change.a) - 16), at + 1):
+        one, two = (side[start : start + 16] for side in sides)
+        if all(len(x) == 16 and x[6] >> 4 == 4 and x[8] >> 6 == 2 for x in (one, two)):
+            return versus(one.hex(), two.hex())
+    return None
 
 
 def _richness(word: str) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
-from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.dates import dates_of, likely
+from gbuild.check.diagnose.cause import Cause, Weak, versus
+from gbuild.check.diagnose.dates import dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.phrases import before
 
 _FIRST, _LAST = 1_000_000_000, 2_200_000_000
 """2001 to 2039: a number of four bytes outside is not taken for a time."""
@@ -14,13 +16,25 @@ _FIRST, _LAST = 1_000_000_000, 2_200_000_000
 _APART = 40 * 86_400
 """Seconds: two numbers in a binary file that lie farther apart are not taken for times."""
 
+_FIELDS = ("mtime", "created", "modified", "build time")
+_KINDS = ("pe", "png", "cpio", "ttf", "rpm", "squashfs", "ext", "iso", "pdf")
+_ELAPSED = re.compile(r"elapsed|duration|took|total time|run ?time|uptime")
+_VERSION = re.compile(r"version|release|serial|revision|standard|\bstd\b|\brfc\b")
+
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Field(name="mtime", kind="pe" | "png" | "cpio" as kind, a=a, b=b):
+        case Field(name=name, kind=kind, a=a, b=b) if name in _FIELDS and kind in _KINDS:
             return f"{kind} header {versus(a, b)}"
-        case Change(text=True) as change if found := dates_of(change):
-            return versus(*found) if likely(change, *found) else None
+        case Change(text=True) as change if found := dated(change):
+            words = before(change, b"0123456789:.,")
+            if translated_date(*change.lines()):
+                return None
+            if found.a.form == "clock" and _ELAPSED.search(words):
+                return None
+            evidence = versus(*found.texts)
+            sure = found.sure and not _VERSION.search(words)
+            return evidence if sure else Weak(evidence)
         case Change(text=False, program=False, offset=offset) as change if offset >= 0:
             return _in_bytes(change)
         case _:

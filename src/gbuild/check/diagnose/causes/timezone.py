@@ -3,43 +3,65 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.dates import dates_of, distance
+from gbuild.check.diagnose.dates import dated, same_moment, translated_date
 from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.phrases import before
 
 _STEP = timedelta(minutes=15)
 _FARTHEST = timedelta(hours=26)
 _DAY = timedelta(days=1)
-_ZONE = re.compile(r"(?![AP]M\Z)(?:[A-Z]{1,5}|[+-]\d\d:?\d\d)\Z")
-
-
-def same_moment(a: str, b: str) -> bool:
-    """Say whether two times differ as those of two zones do: by whole quarters of an hour."""
-    apart = distance(a, b)
-    if apart and not apart % _DAY:  # the same time of another day
-        return False
-    return bool(apart) and abs(apart) <= _FARTHEST and not apart % _STEP  # type: ignore[arg-type, operator]
+_ABBREVIATION = re.compile(r"(?![AP]M\Z)(?:[A-Z]{1,5}|(?:UTC|GMT)?[+-]\d\d?(?::?\d\d)?|Z)\Z")
+_NAME = re.compile(
+    r"(?:(?:Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific|US|Etc|"
+    r"Arctic)/[A-Za-z_+0-9-]+(?:/[A-Za-z_]+)?|UTC|GMT|Zulu|Universal|UCT)\Z"
+)
+_POSIX = re.compile(r"[A-Z]{3,5}[+-]?\d{1,2}(?::\d\d)?(?:[A-Z]{3,5})?\Z")
+_NAMED = re.compile(r"\b(?:tz|tzname|time ?zone|zone ?info|zone|utc offset|gmt offset)(?: \w+)?\Z")
+_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_/+-:"
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Field(kind="zip", name="mtime", a=a, b=b) if same_moment(a, b):
+        case Field(kind="zip", name="mtime", a=a, b=b) if _apart_by_zone(a, b):
             return f"date {versus(a, b)}"
         case Change(text=True) as change:
-            return _in_text(change)
+            return _in_text(change) or _alone(change)
         case _:
             pass
     return None
 
 
+def _apart_by_zone(a: str, b: str) -> bool:
+    try:
+        apart = datetime.fromisoformat(b) - datetime.fromisoformat(a)
+    except ValueError:
+        return False
+    return bool(apart % _DAY) and abs(apart) <= _FARTHEST and not apart % _STEP
+
+
 def _in_text(change: Change) -> str | None:
-    found = dates_of(change)
+    found = dated(change)
+    if not found or translated_date(*change.lines()):
+        return None
     zones = change.words(b"+-:0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    if found and (same_moment(*found) or all(_ZONE.match(zone) for zone in zones)):
-        return versus(*found)
+    written = all(_ABBREVIATION.match(zone) for zone in zones) and zones[0] != zones[1]
+    only_zone = written and found.a.clock == found.b.clock and found.a.day == found.b.day
+    if only_zone or same_moment(found.a, found.b):
+        return versus(*found.texts)
     return None
+
+
+def _alone(change: Change) -> str | None:
+    """Know the name of a zone without a time."""
+    one, two = (word.strip(":/") for word in change.words(_WORD))
+    named = bool(_NAMED.search(before(change, _WORD)))
+    forms = (_NAME, _POSIX, _ABBREVIATION) if named else (_NAME,)
+    known = all(any(form.match(word) for form in forms) for word in (one, two))
+    distinct = named or "/" in one + two
+    return versus(one, two) if known and distinct and one != two else None
 
 
 CAUSE = Cause(

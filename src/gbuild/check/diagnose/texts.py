@@ -1,0 +1,271 @@
+"""Find what differs between two texts: the order of lines first, then lines, then words. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
+from itertools import accumulate
+
+from gbuild.check.diagnose.differences import Change, Difference, Order
+
+_LINES = 15_000
+_TOKENS = 60_000
+CONTEXT = 240
+"""Bytes around a change that are kept with it."""
+
+_TOKEN = re.compile(rb"[A-Za-z0-9]+|[^A-Za-z0-9]")
+_WORDS = re.compile(rb"[A-Za-z]+")
+_VARIABLES = re.compile(
+    rb"\b(?:SHELL|TERM|PATH|HOME|USER|LOGNAME|PWD|OLDPWD|SHLVL|LANG|LC_ALL|MAIL|EDITOR|DISPLAY|"
+    rb"HOSTNAME|TZ|XDG_\w+|SSH_\w+|LS_COLORS|PAGER|TMPDIR|DEB_BUILD_\w+)\b[\"')\]]?\s?[=:]"
+)
+_ASSIGNED = re.compile(rb"(?:export |declare -x )?[A-Z_][A-Z0-9_]*=|\s*\Z")
+_DUMP = 2
+"""Well-known variables that a text must set to be a dump of an environment."""
+_SHORT = 3
+"""Bytes of lines that are too short to be known again: a brace, an empty line."""
+_PAIRED = 10_000
+"""Lines of a block times those of the other, at most, of which the likest are paired."""
+_LIKE = 0.4
+_ITEM = re.compile(rb"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;|{}()\[\]<>\"'])+")
+_NAMED = re.compile(rb"[A-Za-z_]{2}")
+_SEPARATED = 3
+"""Items that must be there for a line to be a list in another order, where words were added."""
+_ENDS = b" \t\r\n,;\\"
+
+
+def of_texts(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
+    """Yield what differs between two texts."""
+    one, two = a.splitlines(keepends=True), b.splitlines(keepends=True)
+    if len(one) == len(two) and _kinds(one) == _kinds(two):
+        if pairs := _moved_only(one, two):
+            yield Order(where=where, kind="text", a=_texts(pairs[0]), b=_texts(pairs[1]))
+        return
+    moved = _moved(one, two)
+    if len(moved) > 1:
+        one_moved, two_moved = ([x for x in e if x in moved] for e in (one, two))
+        yield Order(where=where, kind="text", a=_texts(one_moved), b=_texts(two_moved))
+        one, two = ([line for line in each if line not in moved] for each in (one, two))
+    known = {*_VARIABLES.findall(a[:65536]), *_VARIABLES.findall(b[:65536])}
+    dumped = len(known) >= _DUMP or all(map(_ASSIGNED.match, [*one, *two]))
+    for tag, i1, i2, j1, j2 in blocks(one, two):
+        if tag != "equal":
+            for each in _of_block(where, (one, i1, i2), (two, j1, j2)):
+                yield replace(each, dumped=dumped) if isinstance(each, Change) else each
+
+
+def _texts(lines: Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(line.decode("utf-8", "replace") for line in lines)
+
+
+def _kinds(lines: Sequence[bytes]) -> Counter[bytes]:
+    """Count lines; the comma after all but the last member of a list is left out."""
+    return Counter(line.rstrip(_ENDS) for line in lines)
+
+
+def _moved_only(one: Sequence[bytes], two: Sequence[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Return the lines between the first and the last that moved; nothing when only ends differ."""
+    here, there = ([line.rstrip(_ENDS) for line in each] for each in (one, two))
+    if here == there:
+        return [], []
+    head = alike(here, there)
+    tail = alike(here[head:][::-1], there[head:][::-1])
+    return list(one[head : len(one) - tail]), list(two[head : len(two) - tail])
+
+
+def _moved(one: Sequence[bytes], two: Sequence[bytes]) -> frozenset[bytes]:
+    """Return lines that both sides have once, at least two of them in another order."""
+    gone: list[bytes] = []
+    new: list[bytes] = []
+    for tag, i1, i2, j1, j2 in blocks(one, two):
+        if tag != "equal":
+            gone += one[i1:i2]
+            new += two[j1:j2]
+    once = {line for line, n in Counter(one).items() if n == 1 and len(line) > _SHORT}
+    both = once & set(gone) & set(new)
+    both &= {line for line, n in Counter(two).items() if n == 1}
+    if len(both) < 2:
+        both |= {line for line in once & set(two) if both}
+    orders = ([line for line in each if line in both] for each in (one, two))
+    return frozenset(both) if next(orders) != next(orders) else frozenset()
+
+
+def blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[str, int, int, int, int]]:
+    """Compare two sequences; what they begin and end with alike is left out first."""
+    head = alike(one, two)
+    tail = alike(one[head:][::-1], two[head:][::-1])
+    ends = len(one) - tail, len(two) - tail
+    for start in range(head, max(ends), _LINES):
+        parts = (
+            one[start : min(start + _LINES, ends[0])],
+            two[start : min(start + _LINES, ends[1])],
+        )
+        for tag, i1, i2, j1, j2 in SequenceMatcher(None, *parts).get_opcodes():
+            yield tag, i1 + start, i2 + start, j1 + start, j2 + start
+
+
+def alike(one: Sequence[object], two: Sequence[object]) -> int:
+    """Count what two sequences begin with alike."""
+    pairs = zip(one, two, strict=False)
+    return next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(one), len(two)))
+
+
+_Span = tuple[Sequence[bytes], int, int]
+
+
+def _of_block(where: str, a: _Span, b: _Span) -> Iterator[Difference]:
+    """Compare two blocks of lines: the likest are paired, the others stand alone."""
+    one, two = a[0][a[1] : a[2]], b[0][b[1] : b[2]]
+    for here, there in _pairs(one, two):
+        number = a[1] + (here if here is not None else 0)
+        above = a[0][number - 1] if number and here is not None else b""
+        before = one[here] if here is not None else b""
+        after = two[there] if there is not None else b""
+        yield from of_lines(where, before, after, above=above, line=number)
+
+
+def _pairs(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[int | None, int | None]]:
+    """Pair lines in their order; of blocks of other lengths those that are most alike."""
+    if len(one) == len(two) or len(one) * len(two) > _PAIRED:
+        longest = range(max(len(one), len(two)))
+        yield from ((n if n < len(one) else None, n if n < len(two) else None) for n in longest)
+        return
+    best = _likest([_known(x) for x in one], [_known(y) for y in two])
+    i = j = 0
+    for here, there in [*best, (len(one), len(two))]:
+        yield from ((n, None) for n in range(i, here))
+        yield from ((None, n) for n in range(j, there))
+        if here < len(one):
+            yield here, there
+        i, j = here + 1, there + 1
+
+
+def _known(line: bytes) -> frozenset[bytes]:
+    return frozenset(_WORDS.findall(line[:400])) or frozenset((line.strip()[:9],))
+
+
+def _likest(
+    one: Sequence[frozenset[bytes]], two: Sequence[frozenset[bytes]]
+) -> list[tuple[int, int]]:
+    """Return the pairing in order with the most likeness (Needleman and Wunsch)."""
+    scores = [[0.0] * (len(two) + 1) for _ in range(len(one) + 1)]
+    for i in range(len(one) - 1, -1, -1):
+        for j in range(len(two) - 1, -1, -1):
+            like = _likeness(one[i], two[j])
+            paired = like + scores[i + 1][j + 1] if like >= _LIKE else 0.0
+            scores[i][j] = max(paired, scores[i + 1][j], scores[i][j + 1])
+    found, i, j = [], 0, 0
+    while i < len(one) and j < len(two):
+        like = _likeness(one[i], two[j])
+        if like >= _LIKE and scores[i][j] == like + scores[i + 1][j + 1]:
+            found.append((i, j))
+            i, j = i + 1, j + 1
+        elif scores[i][j] == scores[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return found
+
+
+def _likeness(one: frozenset[bytes], two: frozenset[bytes]) -> float:
+    return 2 * len(one & two) / (len(one) + len(two))
+
+
+def of_lines(
+    where: str, a: bytes, b: bytes, *, above: bytes = b"", line: int = -1
+) -> Iterator[Difference]:
+    """Compare two lines (or blocks of lines) word by word."""
+    if a == b:
+        return
+    if len(a) * len(b) > 16 * _TOKENS:
+        yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16], line=line)
+        return
+    one, two = _TOKEN.findall(a), _TOKEN.findall(b)
+    if len(one) * len(two) > _TOKENS:
+        yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16], line=line)
+        return
+    if one != two and Counter(one) == Counter(two) and (items := _items_moved(a, b)):
+        yield Order(where=where, kind="line", a=_texts(items[0]), b=_texts(items[1]))
+        return
+    if one != two and (list_ := _reordered(a, b)):
+        a, b, here, there = list_
+        yield Order(where=where, kind="line", a=_texts(here), b=_texts(there))
+        one, two = _TOKEN.findall(a), _TOKEN.findall(b)
+    text = above[-CONTEXT:].decode("utf-8", "replace")
+    starts, starts_b = _starts(one), _starts(two)
+    for tag, i1, i2, j1, j2 in SequenceMatcher(None, one, two, autojunk=False).get_opcodes():
+        if tag != "equal":
+            head, tail = _shared(b"".join(one[i1:i2]), b"".join(two[j1:j2]))
+            begin, end = starts[i1] + head, starts[i2] - tail
+            begin_b, end_b = starts_b[j1] + head, starts_b[j2] - tail
+            yield Change(
+                where=where,
+                a=a[begin:end],
+                b=b[begin_b:end_b],
+                left=a[max(0, begin - CONTEXT) : begin],
+                right=a[end : end + CONTEXT],
+                left_b=b[max(0, begin_b - CONTEXT) : begin_b],
+                right_b=b[end_b : end_b + CONTEXT],
+                above=text,
+                line=line,
+            )
+
+
+_LEAD, _TRAIL = re.compile(rb"[^0-9]+"), re.compile(rb"[^0-9]+\Z")
+
+
+def _shared(one: bytes, two: bytes) -> tuple[int, int]:
+    """Count the letters before and after the digits in which two words differ: -j4, git2024."""
+    head, other = _LEAD.match(one), _LEAD.match(two)
+    tail, rest = _TRAIL.search(one), _TRAIL.search(two)
+    before = len(head[0]) if head and other and head[0] == other[0] else 0
+    after = len(tail[0]) if tail and rest and tail[0] == rest[0] else 0
+    return (before, after) if before + after < min(len(one), len(two)) else (0, 0)
+
+
+def _reordered(a: bytes, b: bytes) -> tuple[bytes, bytes, list[bytes], list[bytes]] | None:
+    """Find a list in another order in lines that differ in more than that; return the rest too."""
+    spans = [list(_ITEM.finditer(side)) for side in (a, b)]
+    counts = [Counter(match[0] for match in each) for each in spans]
+    both = {x for x, n in counts[0].items() if n == counts[1][x] == 1 and _NAMED.search(x)}
+    one, two = ([m[0] for m in each if m[0] in both] for each in spans)
+    head = alike(one, two)
+    tail = alike(one[head:][::-1], two[head:][::-1])
+    one, two = one[head : len(one) - tail], two[head : len(two) - tail]
+    stays = {x for tag, i1, i2, _, _ in blocks(one, two) if tag == "equal" for x in one[i1:i2]}
+    moved = set(one) - stays
+    if len(moved) < _SEPARATED - 1 or len(one) < _SEPARATED:
+        return None
+    rests = [_without(side, each, moved) for side, each in zip((a, b), spans, strict=True)]
+    return rests[0], rests[1], one, two
+
+
+def _without(line: bytes, items: Sequence[re.Match[bytes]], moved: set[bytes]) -> bytes:
+    out, at = [], 0
+    for match in items:
+        if match[0] in moved:
+            out.append(line[at : match.start()])
+            at = match.end()
+    return b"".join([*out, line[at:]])
+
+
+def _items_moved(a: bytes, b: bytes) -> tuple[list[bytes], list[bytes]] | None:
+    """Return the words of two lines from the first that moved to the last, if names did."""
+    one, two = _ITEM.findall(a), _ITEM.findall(b)
+    if Counter(one) != Counter(two):
+        one, two = _TOKEN.findall(a), _TOKEN.findall(b)
+        if len(one) <= 8:
+            return None
+    head = alike(one, two)
+    tail = alike(one[head:][::-1], two[head:][::-1])
+    one, two = one[head : len(one) - tail], two[head : len(two) - tail]
+    named = {x for x, y in zip(one, two, strict=True) if x != y and re.search(rb"[A-Za-z_]", x)}
+    return (one, two) if len(named) > 1 else None
+
+
+def _starts(tokens: Sequence[bytes]) -> list[int]:
+    """Return where each token starts, and the end."""
+    return [0, *accumulate(map(len, tokens))]
