@@ -59,7 +59,8 @@ def page(result: CheckResult, earlier: Sequence[Past], *, version: str = "") -> 
 
 def _header(result: CheckResult) -> Iterator[str]:
     moment = datetime.fromtimestamp(result.started, UTC)
-    kind = "good" if result.passes else "bad"
+    waived = any(a.waiver for a in result.artifacts) or any(a.waived for a in result.axes)
+    kind = "bad" if not result.passes else "warn" if waived else "good"
     yield "<header>"
     yield f"<h1>Is {html(result.name)} reproducible?</h1>"
     yield f'<p><span class="verdict k-{kind}">{html(summary(result))}</span></p>'

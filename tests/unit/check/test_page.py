@@ -165,3 +165,14 @@ def test_waivers_that_say_too_little_are_refused(old: str, new: str, said: str) 
     with pytest.raises(WaiversInvalid) as refused:
         parse_waivers(GOOD.replace(old, new).encode(), path="w.yml")
     assert said in "\n".join((refused.value.brief, *refused.value.details))
+
+
+def test_the_page_is_green_only_when_nothing_is_waived() -> None:
+    ok, broken = RESULT.artifacts
+    colour = {
+        "good": replace(RESULT, artifacts=(ok,), axes=()),
+        "warn": replace(RESULT, artifacts=(ok, replace(broken, waiver=WAIVER)), axes=()),
+        "bad": replace(RESULT, artifacts=(ok, broken), axes=()),
+    }
+    for kind, result in colour.items():
+        assert f'class="verdict k-{kind}"' in check_page.page(result, ())
