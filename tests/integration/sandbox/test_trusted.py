@@ -52,6 +52,14 @@ def test_a_program_below_a_closed_folder_can_be_run(idmap: IdMap, tmp_path: Path
     assert run_trusted(idmap, program, []).returncode == 42
 
 
+def test_what_targets_need_is_tried_with_a_python_below_a_closed_folder(idmap: IdMap) -> None:
+    """Such as one of pyenv's: nothing more of it can be imported once users are mapped."""
+    done = run_trusted(idmap, PROGRAMS / "alone.py", [])
+    assert (done.returncode, done.stderr) == (0, b"")
+    lines = done.stdout.decode().splitlines()
+    assert "several users\t" in lines
+
+
 def test_an_exception_is_a_bug_with_its_traceback(idmap: IdMap) -> None:
     done = run_trusted(idmap, PROGRAMS / "explode.py", ["boom"])
     assert done.returncode == 70

@@ -86,7 +86,7 @@ def _first_process() -> int:
     What ``lxc-info`` says, without the time that it takes.
     """
     for pid in filter(str.isdecimal, os.listdir("/proc")):
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as stream:
             numbers = next(line.split()[1:] for line in stream if line.startswith("NSpid:"))
         if len(numbers) > 1 and numbers[-1] == "1":
             return int(pid)

@@ -115,7 +115,7 @@ def _become_root(control: _socket.socket) -> None:
 
 
 def _set_clocks(offsets: str) -> None:
-    with open("/proc/self/timens_offsets", "w", encoding="ascii") as stream:
+    with open("/proc/self/timens_offsets", "w", encoding="utf-8") as stream:
         stream.write(offsets)
 
 

@@ -34,7 +34,7 @@ def _other_namespaces() -> None:
 
 
 def _owners() -> None:
-    with open("file", "w", encoding="ascii"):
+    with open("file", "w", encoding="utf-8"):
         os.chown("file", 1000, 1000)
 
 
