@@ -24,7 +24,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from gbuild.errors import Bug, WrongHash
+from gbuild.errors import Bug, Unavailable, WrongHash
 from gbuild.host.files import locked, sha256_of
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -64,10 +64,17 @@ class Store:
         Its time of change becomes now: it was used (see :mod:`gbuild.image.downloads`).
 
         Raises:
+            Unavailable: it is not there.
             WrongHash: the file on the disk has other bytes.
         """
         path = self.blob(sha256)
-        found = sha256_of(path)
+        try:
+            found = sha256_of(path)
+        except FileNotFoundError as error:
+            raise Unavailable(
+                f"the store {self.root} lacks the blob {sha256}",
+                hint="run the same command again: it fetches or makes what the store lacks",
+            ) from error
         if found != sha256:
             path.unlink(missing_ok=True)
             raise WrongHash(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from gbuild.errors import GbuildError, Unavailable, WrongHash
 from gbuild.formats.lockfile import environment_digest
 from gbuild.host import idmap as idmaps
-from gbuild.host import mirrors, web
+from gbuild.host import mirrors, processor, web
 from gbuild.host.fetch import Wanted, fetch_all
 from gbuild.host.files import write_atomically
 from gbuild.host.idmap import IdMap
@@ -70,6 +70,7 @@ def ensure(
         repositories: the descriptor's, for their addresses.
 
     Raises:
+        HostFailure: its programs do not run on this host.
         Unavailable: packages can be had nowhere; names each, and how to relock.
         WrongHash: the image differs from what the lock expects of this recipe.
         BackendFailure: a package could not be installed.
@@ -79,6 +80,7 @@ def ensure(
         with store.lock(f"image-{key_of(environment)}"):
             image = find(environment, store)
             if image is None:
+                processor.check_runs(environment.arch)
                 download(
                     environment,
                     store=store,
