@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from gbuild.backends.lxc import LxcBackend
+from gbuild.backends.lxc import LxcBackend, bridge
 from gbuild.host.process import run
 from gbuild.host.store import Store
 from gbuild.model.image import Image
@@ -44,7 +44,7 @@ class TestLxc(BackendContract):
         networks = {
             f"network {place.name}"
             for place in Path("/sys/class/net").iterdir()
-            if place.name.startswith(("gbb", "gbv"))
+            if bridge.is_ours(place.name)
         }
         if os.geteuid() == 0 and b"gbuild_lxc" in run(("nft", "list", "tables")).stdout:
             networks.add("rules of nftables")

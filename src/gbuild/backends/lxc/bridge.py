@@ -18,6 +18,7 @@ import fcntl
 import ipaddress
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,9 @@ from gbuild.host.uplink import interfaces
 
 TABLE = "gbuild_lxc"
 _PREFIX, _CABLE = "gbb", "gbv"
+_OURS = re.compile(rf"(?:{_PREFIX}|{_CABLE})[0-9a-f]{{8}}\Z")
+"""Others' interfaces may begin alike."""
+
 _POOL = ipaddress.IPv4Network("10.213.0.0/16")
 """Each target takes four addresses of it; routes that others have in it are respected."""
 
@@ -64,6 +68,11 @@ table inet {TABLE} {{
 def name_of(token: str) -> str:
     """Return the name of a target's bridge."""
     return f"{_PREFIX}{token}"
+
+
+def is_ours(interface: str) -> bool:
+    """Say whether an interface of this host is a bridge of ours, or a cable's end at one."""
+    return _OURS.match(interface) is not None
 
 
 class Bridge:
@@ -113,14 +122,14 @@ class Bridge:
 
 def remove(names: Iterable[str]) -> tuple[str, ...]:
     """Remove bridges of ours; with the last one of this host go rules and forwarding."""
-    wanted = {name for name in names if name.startswith(_PREFIX)}
+    wanted = {name for name in names if name.startswith(_PREFIX) and is_ours(name)}
     if not wanted:
         return ()
     cables = {f"{_CABLE}{name.removeprefix(_PREFIX)}" for name in wanted}
     with _alone():
         found = _interfaces() & wanted
         _delete(*(_interfaces() & cables), *found)
-        if not any(name.startswith(_PREFIX) for name in _interfaces()):
+        if not any(is_ours(name) for name in _interfaces()):
             _stop_forwarding()
     return tuple(f"bridge {name}" for name in sorted(found))
 
@@ -188,8 +197,7 @@ def _not_forwarding() -> list[str]:
     return [
         name
         for name in names
-        if not name.startswith((_PREFIX, _CABLE))
-        and _get(_SETTINGS / f"conf/{name}/forwarding") == "0"
+        if not is_ours(name) and _get(_SETTINGS / f"conf/{name}/forwarding") == "0"
     ]
 
 
