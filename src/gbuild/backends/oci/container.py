@@ -97,6 +97,7 @@ class Container:
         yield from (f"--label={STORE}={self.store}", f"--label={TARGET}={self.identity}")
         yield from (f"--hostname={spec.hostname}", "--user=0:0", "--workdir=/")
         yield from ("--entrypoint=/bin/bash", "--log-driver=none", "--no-healthcheck")
+        yield "--stop-signal=KILL"  # the first process heeds no other; a daemon would wait for it
         yield from (*self.network, *self.users, *self.held.flags)
         yield from ("--cap-drop=ALL", *(f"--cap-add={name}" for name in _CAPABILITIES))
         if not spec.sudo:

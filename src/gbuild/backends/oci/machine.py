@@ -94,12 +94,16 @@ class OciMachine(Machine):
         return bool(self._born) and born(self._pid) == self._born
 
     def stop(self) -> None:
-        """End the container; returns when the engine has removed it."""
+        """End the container; returns when the engine has removed it.
+
+        Raises:
+            BackendFailure: it still runs, as its daemon is down; a later call tries again.
+        """
         with self._lock:
             if self._stopped:
                 return
-            self._stopped = True
             self._end()
+            self._stopped = True
             for waiter in self._waiters:
                 waiter.join(_PATIENCE)
             self._cleanup()
@@ -109,7 +113,8 @@ class OciMachine(Machine):
             self._client.stdin.close()  # its first process ends by that
             with suppress(subprocess.TimeoutExpired):
                 self._client.wait(_PATIENCE)
-                return
+                if not self.alive():  # it also ends when docker's daemon dies, and the target not
+                    return
         remove(self._engine, self._container)
         if self._client is not None:
             self._client.kill()
