@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,30 @@ class Solver:
             Untrusted: apt chose what no signed index has, or an essential package is missing.
             Unavailable: there is no apt on this host, and none can be had.
         """
+        chosen = self._chosen(states, wanted, arch, foreign, label)
+        found: set[Package] = set()
+        needed: set[str] = set()
+        for state in states:
+            for index in state.indexes:
+                text = index_text(index, self.store)  # large: read once
+                needed |= essential(text, arch)
+                found |= _listed(text, state.archive.name, chosen)
+        if len(found) != (count := sum(map(len, chosen.values()))):
+            raise Untrusted(
+                f"apt chose {count} packages, the signed indexes have {len(found)} of them"
+            )
+        refuse_incomplete((one.name for one in found), needed, label)
+        return tuple(sorted(found, key=lambda p: (p.name, p.arch)))
+
+    def _chosen(
+        self,
+        states: Sequence[State],
+        wanted: Sequence[str],
+        arch: str,
+        foreign: Sequence[str],
+        label: str,
+    ) -> dict[str, dict[str, str]]:
+        """Return the sha256 of each file that apt chooses, by its archive and its path there."""
         with tempfile.TemporaryDirectory(prefix="gbuild-apt-") as name:
             root = Path(name).resolve()
             sources = [_lay_out(state, root, (arch, *foreign), self.store) for state in states]
@@ -46,36 +70,9 @@ class Solver:
                 apt = PrivateApt(root / "apt", run=run, arch=arch, foreign=foreign)
                 apt.read(sources)
                 try:
-                    chosen = apt.install(wanted)
+                    return _by_archive(apt.install(wanted), root / "archives")
                 except PackageUnknown as error:
                     raise self._with_neighbours(error, states, label) from error
-            found = self._looked_up(chosen, root, states)
-        texts = (index_text(index, self.store) for state in states for index in state.indexes)
-        needed = (name for text in texts for name in essential(text, arch))
-        refuse_incomplete((one.name for one in found), needed, label)
-        return found
-
-    def _looked_up(
-        self, chosen: Sequence[Choice], root: Path, states: Sequence[State]
-    ) -> tuple[Package, ...]:
-        """Find apt's choices in the indexes that the signed InRelease files vouch for."""
-        wanted: dict[str, dict[str, str]] = {}
-        for choice in chosen:
-            name, _, path = str(choice.path.relative_to(root / "archives")).partition("/")
-            wanted.setdefault(name, {})[path] = choice.sha256
-        found = {
-            Package(archive=state.archive.name, **stanza.fields())
-            for state in states
-            if (paths := wanted.get(state.archive.name))
-            for index in state.indexes
-            for stanza in find(index_text(index, self.store), frozenset(paths))
-            if paths[stanza.path] == stanza.sha256
-        }
-        if len(found) != len(chosen):
-            raise Untrusted(
-                f"apt chose {len(chosen)} packages, the signed indexes have {len(found)} of them"
-            )
-        return tuple(sorted(found, key=lambda p: (p.name, p.arch)))
 
     def _with_neighbours(
         self, error: PackageUnknown, states: Sequence[State], label: str
@@ -93,6 +90,24 @@ class Solver:
         return UsageFailure(
             f"{label}: no such package: {', '.join(error.names)}", details=tuple(details)
         )
+
+
+def _by_archive(chosen: Sequence[Choice], archives: Path) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for choice in chosen:
+        name, _, path = str(choice.path.relative_to(archives)).partition("/")
+        found.setdefault(name, {})[path] = choice.sha256
+    return found
+
+
+def _listed(text: bytes, archive: str, chosen: Mapping[str, Mapping[str, str]]) -> set[Package]:
+    """Return the chosen packages that an archive's signed index vouches for."""
+    files = chosen.get(archive, {})
+    return {
+        Package(archive=archive, **stanza.fields())
+        for stanza in find(text, frozenset(files))
+        if files[stanza.path] == stanza.sha256
+    }
 
 
 def _lay_out(state: State, root: Path, architectures: Sequence[str], store: Store) -> LocalSource:
