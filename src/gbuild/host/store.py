@@ -58,6 +58,19 @@ class Store:
         """Say whether the blob is there (its bytes were right when it was put)."""
         return self.blob(sha256).is_file()
 
+    def present(self, sha256: str) -> Path:
+        """Return the blob's path if it is there.
+
+        Raises:
+            Unavailable: it is not: another process may have removed it.
+        """
+        if not self.has(sha256):
+            raise Unavailable(
+                f"the store {self.root} lacks the blob {sha256}",
+                hint="run the same command again: it fetches or makes what the store lacks",
+            )
+        return self.blob(sha256)
+
     def verified(self, sha256: str) -> Path:
         """Return the blob's path after hashing it again; a damaged one is removed.
 
@@ -67,14 +80,8 @@ class Store:
             Unavailable: it is not there.
             WrongHash: the file on the disk has other bytes.
         """
-        path = self.blob(sha256)
-        try:
-            found = sha256_of(path)
-        except FileNotFoundError as error:
-            raise Unavailable(
-                f"the store {self.root} lacks the blob {sha256}",
-                hint="run the same command again: it fetches or makes what the store lacks",
-            ) from error
+        path = self.present(sha256)
+        found = sha256_of(path)
         if found != sha256:
             path.unlink(missing_ok=True)
             raise WrongHash(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,12 @@ def test_an_image_that_is_not_there(standin: StandIn, image: Image) -> None:
     assert caught.value.hint == "podman pull NAME@sha256:..."
 
 
+def test_an_image_whose_tar_is_gone(standin: StandIn, image: Image) -> None:
+    gone = replace(image, sha256="d" * 64)
+    with pytest.raises(Unavailable, match=f"lacks the blob {gone.sha256}"):
+        standin.backend({}).prepare(gone)
+
+
 def test_an_image_of_another_architecture(standin: StandIn, image: Image) -> None:
     with pytest.raises(UsageFailure, match="is for arm64, the job needs amd64"):
         _named(standin, arch="arm64").prepare(image)
@@ -179,6 +186,7 @@ def test_a_container_that_does_not_start_leaves_nothing(standin: StandIn, image:
         with pytest.raises(GbuildError) as caught:
             start(spec)
         assert "exec format error" in " ".join(caught.value.details)
+        assert "another architecture" in (caught.value.hint or "")
         assert backend.targets() == ()
     assert list(backend.registry.folder.iterdir()) == []
 

@@ -138,6 +138,8 @@ def _remedy(kind: Kind, text: str) -> str | None:
         return "sudo systemctl start docker; sudo usermod -aG docker $USER (or use podman)"
     if "newuidmap" in text or "subuid" in text:
         return "sudo apt-get install uidmap, and gdoctor for the range of users"
+    if "exec format error" in text:
+        return "the image's programs are of another architecture: use a host that runs them"
     if "/dev/net/tun" in text:
         return "sudo chmod 0666 /dev/net/tun"
     return None

@@ -54,7 +54,9 @@ class Images:
         Raises:
             WrongHash: the engine computed another digest than we did.
             BackendFailure: it could not be imported.
+            Unavailable: the store has lost its tar.
         """
+        self._store.present(image.sha256)
         oci = layout.describe(image)
         if (found := self._find(oci.identity)) is None:
             with self._store.lock(f"oci-{image.key}"):
