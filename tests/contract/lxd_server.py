@@ -9,9 +9,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import whole_host
@@ -22,17 +22,37 @@ _PATIENCE = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Flavour:
-    """What the two are called: daemon, client, what the client administers with, variables."""
+    """What differs between the two.
+
+    Attributes:
+        daemon: its program.
+        client: the program that people use.
+        admin: the words that initialise a daemon and end it.
+        trust: the client's word that adds a certificate.
+        variables: how the names of their variables begin.
+        environment: what their programs need beyond the plain one.
+    """
 
     daemon: str
     client: str
     admin: tuple[str, ...]
+    trust: str
     variables: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def places(self, folder: Path) -> dict[str, str]:
+        """Return the environment of a program whose daemon lies in ``folder``."""
+        named = {f"{self.variables}_DIR": str(folder), f"{self.variables}_CONF": f"{folder}/conf"}
+        return {**PLAIN, **self.environment, **named}
 
 
-LXD = Flavour(daemon="lxd", client="lxc", admin=("lxd",), variables="LXD")
+LXD = Flavour(daemon="lxd", client="lxc", admin=("lxd",), trust="add", variables="LXD")
 INCUS = Flavour(
-    daemon="/usr/libexec/incus/incusd", client="incus", admin=("incus", "admin"), variables="INCUS"
+    daemon="/usr/libexec/incus/incusd",
+    client="incus",
+    admin=("incus", "admin"),
+    trust="add-certificate",
+    variables="INCUS",
 )
 
 
@@ -56,8 +76,7 @@ class Server:
 
     def lxc(self, *words: str) -> str:
         """Run the daemon's own client."""
-        conf = {f"{self.flavour.variables}_CONF": str(self.folder / "conf")}
-        env = {**PLAIN, **self.variables, **conf}
+        env = self.flavour.places(self.folder)
         argv = (self.flavour.client, *words)
         done = subprocess.run(
             argv, env=env, stdin=subprocess.DEVNULL, check=False, capture_output=True
@@ -86,7 +105,7 @@ def running(driver: str = "btrfs", flavour: Flavour = LXD) -> Iterator[Server]:
     folder = Path(tempfile.mkdtemp(prefix="gbl", dir="/var/tmp"))  # sockets have short names
     bridge = f"gbl{secrets.token_hex(3)}"
     (folder / "conf").mkdir()
-    env = {**PLAIN, f"{flavour.variables}_DIR": str(folder)}
+    env = flavour.places(folder)
     server = Server(
         flavour=flavour, folder=folder, process=_launched(flavour, folder), bridge=bridge
     )
@@ -106,7 +125,7 @@ def running(driver: str = "btrfs", flavour: Flavour = LXD) -> Iterator[Server]:
 
 def _launched(flavour: Flavour, folder: Path) -> subprocess.Popen[bytes]:
     """Start a daemon; returns when it answers."""
-    env = {**PLAIN, f"{flavour.variables}_DIR": str(folder)}
+    env = flavour.places(folder)
     with (folder / "out").open("ab") as out:
         process = subprocess.Popen(
             (flavour.daemon, "--group", "root", f"--logfile={folder}/log"),

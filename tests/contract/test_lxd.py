@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import ClassVar
 
 import pytest
-from tests.ports import free_port
 
 from gbuild.backends.lxd import LxdBackend
 from gbuild.errors import BackendFailure
 from gbuild.host.store import Store
 from gbuild.model.event import discard
 from gbuild.model.image import Image
-from gbuild.target.contract import BackendContract
-from gbuild.target.contract.base import CANARY
 
-from . import lxd_server
-from .lxd_server import Server
+from .lxd_contract import ServerContract
+from .lxd_server import LXD, Flavour
 
 if shutil.which("lxd") is None:
     pytest.skip("lxd is not installed", allow_module_level=True)
@@ -29,61 +21,11 @@ if shutil.which("lxd") is None:
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 
-class TestLxd(BackendContract):
-    kind = LxdBackend
-    files: ClassVar = 2_000  # trees go the same way as on userns
-
+class TestLxd(ServerContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def server(cls) -> Iterator[Server]:
-        with lxd_server.running() as server:
-            yield server
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def environment(cls, server: Server) -> Iterator[Mapping[str, str]]:
-        names = {"LXD_DIR": str(server.folder), "GBUILD_CANARY": CANARY}
-        yield {**os.environ, **names, "SSH_AUTH_SOCK": f"/{CANARY}"}
-        assert server.instances() == []
-
-    def test_over_https_with_a_pinned_certificate(
-        self,
-        server: Server,
-        store: Store,
-        image: Image,
-        tmp_path: Path,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        address = f"127.0.0.1:{free_port()}"
-        server.lxc("config", "set", "core.https_address", address)
-        cert, key = tmp_path / "client.crt", tmp_path / "client.key"
-        subprocess.run(
-            [
-                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x"),
-                *("-keyout", key, "-out", cert),
-            ],
-            check=True,
-            capture_output=True,
-        )
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
-        given = {"endpoint": f"https://{address}", "cert": str(cert), "key": str(key)}
-        pin = str(server.folder / "server.crt")
-
-        def backend(pin: str) -> LxdBackend:
-            return LxdBackend(
-                store=store, environment={}, sink=discard, options={**given, "pin": pin}
-            )
-
-        with pytest.raises(BackendFailure, match="another certificate than the pinned one"):
-            backend("ab" * 32).prepare(image)
-        with pytest.raises(BackendFailure, match="does not trust the certificate"):
-            backend(pin).prepare(image)
-        server.lxc("config", "trust", "add", str(cert))
-        remote = backend(pin)
-        remote.prepare(image)
-        with remote.start(self.spec(image, name="remote")) as machine:
-            assert self.out(machine, "id -un") == "builder\n"
-            assert remote.targets()[0].name == "remote"
+    def flavour(cls) -> Flavour:
+        return LXD
 
     def test_a_socket_without_a_daemon_is_told(self, store: Store, image: Image) -> None:
         options = {"endpoint": "/nonexistent/unix.socket"}

@@ -12,7 +12,7 @@ import pytest
 from gbuild.backends.lxd import address, inside, instance, websocket
 from gbuild.backends.lxd.bases import is_base
 from gbuild.backends.lxd.place import Nic, Pool
-from gbuild.backends.lxd.refusals import AWAY, hint_for
+from gbuild.backends.lxd.refusals import AWAY, hint_for, spoken
 from gbuild.backends.lxd.websocket import Refused, WebSocket
 from gbuild.errors import BackendFailure, UsageFailure
 from gbuild.image.unified import Unified
@@ -33,9 +33,20 @@ _NIC = Nic(network="br", address="10.0.0.7", prefix=24, gateway="10.0.0.1")
 
 
 class TestAddress:
-    def test_the_socket_of_the_environment(self) -> None:
-        found = address.find({}, {"LXD_DIR": "/srv/lxd"})
-        assert (found.endpoint, found.remote) == ("/srv/lxd/unix.socket", False)
+    @pytest.mark.parametrize(
+        ("environment", "endpoint"),
+        [
+            ({"LXD_DIR": "/srv/lxd"}, "/srv/lxd/unix.socket"),
+            ({"INCUS_DIR": "/srv/i"}, "/srv/i/unix.socket"),
+            ({"INCUS_DIR": "/srv/i", "INCUS_SOCKET": "/run/i"}, "/run/i"),
+            ({"LXD_DIR": "", "LXD_SOCKET": "/run/l", "INCUS_DIR": "/srv/i"}, "/run/l"),
+        ],
+    )
+    def test_the_socket_of_the_environment(
+        self, environment: dict[str, str], endpoint: str
+    ) -> None:
+        found = address.find({}, environment)
+        assert (found.endpoint, found.remote) == (endpoint, False)
 
     def test_https_needs_a_certificate_and_a_pin(self, tmp_path: Path) -> None:
         given = {"endpoint": "https://host"}
@@ -205,3 +216,5 @@ def test_a_member_out_of_reach_has_a_hint(said: str) -> None:
 def test_known_refusals_have_a_hint() -> None:
     assert "storage pool" in str(hint_for("write: No space left on device"))
     assert hint_for("something else") is None
+    assert str(hint_for("Network not found", "incus")).startswith("incus network list;")
+    assert spoken("sudo lxd init", "incus") == "sudo incus admin init"

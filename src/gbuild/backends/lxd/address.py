@@ -18,6 +18,12 @@ _SOCKETS = (
     "/run/incus/unix.socket",
     "/var/lib/incus/unix.socket",
 )
+_VARIABLES = (
+    *(("LXD_SOCKET", ""), ("LXD_DIR", "/unix.socket")),
+    *(("INCUS_SOCKET", ""), ("INCUS_DIR", "/unix.socket")),
+)
+"""The servers' own variables, as their clients read them, and what follows their values."""
+
 _PORT = 8443
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -68,11 +74,11 @@ def find(options: Mapping[str, str], environment: Mapping[str, str]) -> Address:
 
 def _local(environment: Mapping[str, str]) -> str:
     """Return the socket of this host's daemon: LXD's and Incus's own variables go first."""
-    chosen = [f"{environment[v]}/unix.socket" for v in ("LXD_DIR", "INCUS_DIR") if v in environment]
-    if "INCUS_SOCKET" in environment:
-        chosen.append(environment["INCUS_SOCKET"])
-    for path in (*chosen, *_SOCKETS):
-        if chosen or os.path.exists(path):
+    for name, rest in _VARIABLES:
+        if value := environment.get(name):
+            return f"{value}{rest}"
+    for path in _SOCKETS:
+        if os.path.exists(path):
             return path
     raise MissingTool(
         "no LXD or Incus daemon was found on this host",

@@ -52,6 +52,7 @@ class Daemon:
                 not trust our certificate.
         """
         self.address = address
+        self.flavour = "lxd"
         self._client = self._connected()
         info = self._client.host_info
         environment = info.get("environment", {})
@@ -143,7 +144,8 @@ class Daemon:
         kind: type[BackendFailure] = NotThere if "not found" in low else BackendFailure
         if any(words in low for words in AWAY):
             kind = Away
-        return kind(f"{self.label} refused to {doing}", details=(said,), hint=hint_for(said))
+        hint = hint_for(said, self.flavour)
+        return kind(f"{self.label} refused to {doing}", details=(said,), hint=hint)
 
     def _tls(self) -> tuple[str, socket.socket]:
         host, port = self.address.host_port
@@ -235,7 +237,7 @@ class _Failures:
             raise NotThere(
                 f"{self._daemon.label} refused to {self._doing}",
                 details=(said,),
-                hint=hint_for(said),
+                hint=hint_for(said, self._daemon.flavour),
             ) from error
         if isinstance(error, exceptions.LXDAPIException):
             raise self._daemon.refusal(self._doing, str(error)) from error

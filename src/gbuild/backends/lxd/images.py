@@ -33,6 +33,7 @@ def store_id(store: Store) -> str:
 
 def shape(image: Image, store: Store) -> Unified:
     """Return what the image is as a unified tar."""
+    store.present(image.sha256)
     return unified.describe(image, store, without=FOLDERS_LEFT_OUT)
 
 

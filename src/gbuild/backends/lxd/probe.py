@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from gbuild.backends.lxd import place
 from gbuild.backends.lxd.daemon import Daemon
+from gbuild.backends.lxd.refusals import spoken
 from gbuild.errors import GbuildError
 from gbuild.target.backend import Finding
 
@@ -20,17 +21,17 @@ def findings(connect: Callable[[], Daemon], options: Mapping[str, str]) -> tuple
     what = f"{daemon.flavour} {daemon.version} at {daemon.label}"
     return (
         Finding("daemon", "ok", what),
-        _tried("storage pool", lambda: _pool(daemon, options), needed=True),
-        _tried("network", lambda: _network(daemon, options), needed=False),
+        _tried(daemon, "storage pool", lambda: _pool(daemon, options), needed=True),
+        _tried(daemon, "network", lambda: _network(daemon, options), needed=False),
         _members(daemon),
     )
 
 
-def _tried(what: str, look: Callable[[], Finding], *, needed: bool) -> Finding:
+def _tried(daemon: Daemon, what: str, look: Callable[[], Finding], *, needed: bool) -> Finding:
     try:
         return look()
     except GbuildError as error:
-        mend = error.hint or "sudo lxd init"
+        mend = error.hint or spoken("sudo lxd init", daemon.flavour)
         detail = "; ".join((error.brief, *error.details))
         return Finding(what, "missing" if needed else "limited", detail, mend)
 
@@ -40,7 +41,8 @@ def _pool(daemon: Daemon, options: Mapping[str, str]) -> Finding:
     if pool.copies_on_write:
         return Finding("storage pool", "ok", f"{pool.name}, {pool.driver}")
     detail = f"{pool.name}, {pool.driver}: every start copies the whole image, no size is held"
-    return Finding("storage pool", "limited", detail, "lxc storage create NAME btrfs")
+    mend = spoken("lxc storage create NAME btrfs", daemon.flavour)
+    return Finding("storage pool", "limited", detail, mend)
 
 
 def _network(daemon: Daemon, options: Mapping[str, str]) -> Finding:
@@ -55,5 +57,6 @@ def _members(daemon: Daemon) -> Finding:
     members = daemon.get("cluster", "members", recursion=1, doing="list members")
     offline = [str(m["server_name"]) for m in members if m.get("status") != "Online"]
     if offline:
-        return Finding("cluster", "limited", f"offline: {', '.join(offline)}", "lxc cluster list")
+        mend = spoken("lxc cluster list", daemon.flavour)
+        return Finding("cluster", "limited", f"offline: {', '.join(offline)}", mend)
     return Finding("cluster", "ok", f"{len(members)} members online")

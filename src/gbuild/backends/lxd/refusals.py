@@ -29,7 +29,15 @@ _HINTS = (
 )
 
 
-def hint_for(said: str) -> str | None:
+def hint_for(said: str, flavour: str = "lxd") -> str | None:
     """Return what a person can do about a refusal, if it is a known one."""
     low = said.lower()
-    return next((hint for text, hint in _HINTS if text in low), None)
+    found = next((hint for text, hint in _HINTS if text in low), None)
+    return None if found is None else spoken(found, flavour)
+
+
+def spoken(hint: str, flavour: str) -> str:
+    """Return a hint with the commands of the server's own client: LXD's become Incus's."""
+    if flavour != "incus":
+        return hint
+    return hint.replace("sudo lxd ", "sudo incus admin ").replace("lxc ", "incus ")
