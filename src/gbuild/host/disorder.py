@@ -65,6 +65,7 @@ def _own(scratch: Path) -> Path:
         fresh = scratch / f"fuse-{os.getpid()}-{threading.get_ident()}"
         try:
             os.mknod(fresh, stat.S_IFCHR | 0o600, _FUSE)
+            os.close(os.open(fresh, os.O_RDWR))  # no device is one on a file system without
         except PermissionError as error:
             mend = "chmod 666 /dev/fuse"
             raise MissingTool("a target may not open /dev/fuse here", hint=mend) from error

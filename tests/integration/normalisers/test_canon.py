@@ -232,6 +232,31 @@ def test_what_is_no_archive_or_half_of_one_fails_in_one_line_and_stays(
         assert bad.read_bytes() == data
 
 
+@pytest.mark.root
+def test_a_tar_of_more_files_than_there_is_room_for_is_left_as_it_is(tmp_path: Path) -> None:
+    """Nothing can be made any more then, no mark of a failure either."""
+    path = tmp_path / "a.tar"
+    path.write_bytes(tar_of(*((f"{number}", {}, b"") for number in range(100))))
+    before = path.read_bytes()
+    (tmp_path / "scratch").mkdir()
+    limited = (
+        "mount -t tmpfs -o nr_inodes=50 small scratch && "
+        f'TMPDIR="$PWD/scratch" "{FOLDER}/canon-tar" a.tar; echo $?'
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", limited],
+        cwd=tmp_path,
+        env={"PATH": f"{FOLDER}:/usr/sbin:/usr/bin:/bin", "SOURCE_DATE_EPOCH": EPOCH},
+        capture_output=True,
+        check=True,
+    )
+    assert path.read_bytes() == before
+    assert done.stdout.split()[0] == b"1"
+    assert done.stderr.startswith(b"canon-tar: its members cannot be unpacked here: tar: ")
+    assert b"No space left" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+
+
 def test_the_time_is_the_references_or_nothing_is_done(canon: Canon) -> None:
     data = tar_of(("a", {}, b""))
     by_epoch = canon("tar", data=data).stdout
