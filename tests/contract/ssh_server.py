@@ -8,6 +8,7 @@ is kept from the client by a program of its own, which libvirt's addresses can n
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -94,7 +95,7 @@ class Server:
     def stop(self) -> None:
         """End it, and every connection."""
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(19)  # nobody is let in while connections are ended
+            self._process.send_signal(signal.SIGSTOP)  # nobody new is let in
             self.drop()
             self._process.kill()
             self._process.wait()

@@ -21,7 +21,7 @@ from gbuild.backends.kvm import KvmBackend, content
 from gbuild.backends.kvm.hypervisor import ours
 from gbuild.backends.kvm.library import Connection, connect
 from gbuild.backends.kvm.site import Made
-from gbuild.backends.kvm.volumes import Volumes
+from gbuild.backends.kvm.volumes import Volumes, Why
 from gbuild.errors import BackendFailure, Busy, HostFailure, UsageFailure
 from gbuild.host.store import Store
 from gbuild.model.event import Event, discard
@@ -132,9 +132,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_what_was_sent_is_there_and_not_sent_again(volumes: Volumes, far: Far, file: Path) -> None:
-    sent: list[str] = []
+    sent: list[Why] = []
     places = [_send(volumes, file, sent) for _ in range(2)]
-    assert sent == ["sent"]
+    assert sent == ["missing"]
     assert places[0] == places[1]
     [note] = volumes.notes()
     assert (note.kind, note.key, note.label) == ("disk", "key", "label")
@@ -148,21 +148,21 @@ def test_what_was_sent_is_there_and_not_sent_again(volumes: Volumes, far: Far, f
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "how"),
     [
-        'echo x | dd of="$1" conv=notrunc status=none; touch -d yesterday "$1"',
-        'chmod 666 "$1"',
-        'rm "$1"; virsh -q pool-refresh gbuild',
+        ('echo x | dd of="$1" conv=notrunc status=none; touch -d yesterday "$1"', "changed"),
+        ('chmod 666 "$1"', "changed"),
+        ('rm "$1"; virsh -q pool-refresh gbuild', "missing"),
     ],
 )
 def test_what_was_changed_over_there_is_sent_again(
-    volumes: Volumes, far: Far, file: Path, change: str
+    volumes: Volumes, far: Far, file: Path, change: str, how: Why
 ) -> None:
-    sent: list[str] = []
+    sent: list[Why] = []
     place = _send(volumes, file, sent)
     far.do("sh", "-c", change, "sh", place)
     assert _send(volumes, file, sent) == place
-    assert sent == ["sent", "sent"]
+    assert sent == ["missing", how]
     far.do("cmp", file, place)
 
 
@@ -223,7 +223,8 @@ def test_prune_removes_what_is_ours_and_half_or_nobodys(
     assert backend.prune() == (f"volume {half} of 127.0.0.1",)
     assert backend.prune() == ()
     assert len(mine.names()) == 1
-    assert set(_names(connection)) >= {*mine.names(), other.name("known-to-others", "disk")}
+    assert set(_names(connection)) >= {*mine.names(), *other.names()}
+    assert other.remove(other.name("known-to-others", "disk"))
 
 
 def test_images_are_listed_and_removed_over_there(backend: KvmBackend, volumes: Volumes) -> None:
@@ -233,7 +234,7 @@ def test_images_are_listed_and_removed_over_there(backend: KvmBackend, volumes: 
     digest = content.digest_of(disk)
     volumes.send(
         disk, "disk", digest=digest, key=image.key, label="none-amd64", mode="0444",
-        before=lambda: None,
+        before=lambda _: None,
     )  # fmt: skip
     [one] = backend.prepared()
     assert (one.key, one.label) == (image.key, "none-amd64")
@@ -301,6 +302,7 @@ def test_a_machine_of_another_host_works_and_leaves_nothing(
     assert _own(connection) == set(entry.held["volumes"])
     with pytest.raises(Busy):
         backend.discard(image.key)
+    _check_unseen(far, lambda sink: make(store=store, told=sink))
     with Target(machine, ready=_READY) as target:
         done = target.run(["sh", "-c", "id -un; cat /proc/net/dev"], user="builder")
         assert done.stdout.startswith(b"builder\n")
@@ -339,6 +341,23 @@ def test_a_persons_own_libvirt_keeps_volumes_with_their_data(
         assert backend.prune() == tuple(f"volume {name} of 127.0.0.1" for name in sorted(names))
 
 
+def _check_unseen(far: Far, make: Callable[[list[Event]], KvmBackend]) -> None:
+    """Where nobody lets us in, targets are shown as dead, which is told, and nothing is removed."""
+    told: list[Event] = []
+    blind = make(told)
+    far.server.know("stranger")
+    try:
+        assert [one.state for one in blind.targets()] == ["dead"]
+        assert blind.prune() == ()
+    finally:
+        far.server.know()
+    assert [one.text.partition(": ")[2] for one in told] == [
+        "its targets are shown as dead, prune keeps them",
+        "nothing was looked for over there",
+    ]
+    assert [one.state for one in blind.targets()] == ["running"]
+
+
 def _volumes(backend: KvmBackend) -> Volumes:
     site: Any = backend._site
     found: Volumes = site._volumes
@@ -363,7 +382,7 @@ def _spec(image: Image, **changes: object) -> TargetSpec:
 def _send(
     volumes: Volumes,
     path: Path,
-    sent: list[str],
+    sent: list[Why],
     *,
     digest: str | None = None,
     mode: str = "0444",
@@ -375,7 +394,7 @@ def _send(
         key="key",
         label="label",
         mode=mode,
-        before=lambda: sent.append("sent"),
+        before=sent.append,
     )
 
 

@@ -57,6 +57,7 @@ class KvmBackend(Backend):
         self._targets = Targets(store, self._connection)
         self._connections: dict[str, Connection] = {}
         self._there: dict[str, There] = {}
+        self._silent: set[str] = set()
         self._lock = threading.Lock()
 
     @property
@@ -105,8 +106,11 @@ class KvmBackend(Backend):
         return self._machine(self._targets.registry.detached(name), [])
 
     def targets(self) -> tuple[TargetInfo, ...]:
-        """List what this store's registry knows."""
-        return self._targets.registry.infos()
+        """List what this store's registry knows; of a host that does not answer all are dead."""
+        found = self._targets.registry.infos()
+        for brief in sorted(self._silent):
+            self.sink(Event("warning", f"{brief}: its targets are shown as dead, prune keeps them"))
+        return found
 
     def prune(self) -> tuple[str, ...]:
         """End domains of this store that no living target has, and remove their files."""
@@ -172,5 +176,13 @@ class KvmBackend(Backend):
         with self._lock:
             known = self._connections.get(uri)
             if known is None or not lives(known):
-                self._connections[uri] = known = connect(uri)
+                self._connections[uri] = known = self._connected(uri)
             return known
+
+    def _connected(self, uri: str) -> Connection:
+        try:
+            return connect(uri)
+        except HostFailure as error:
+            if parse(uri).ssh is not None:
+                self._silent.add(error.brief)
+            raise

@@ -14,7 +14,7 @@ from gbuild.backends.kvm.address import Address
 from gbuild.backends.kvm.library import Connect, load, told
 from gbuild.backends.kvm.pieces import Boot, Pieces
 from gbuild.backends.kvm.site import Made, Own, Owner
-from gbuild.backends.kvm.volumes import Volumes, owner
+from gbuild.backends.kvm.volumes import Volumes, Why, owner
 from gbuild.errors import Busy, MissingTool, UsageFailure
 from gbuild.host.store import Store
 from gbuild.image.disk import SIZE
@@ -172,7 +172,10 @@ class There:
         digest = kept.derived(path.parent, f"{path.name}.digest", lambda: content.digest_of(path))
         where = self.address.host
 
-        def before() -> None:
+        def before(why: Why) -> None:
+            if why == "changed":
+                text = f"the {kind} of {label} was changed on {where} since it was sent"
+                self._sink(Event("warning", f"{text}: sending it anew"))
             self._sink(Event("step", f"sending the {kind} of {label} to {where}", {"job": label}))
 
         return self._volumes.send(

@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 from gbuild.backends.kvm import content
@@ -32,6 +32,9 @@ from gbuild.host.store import Store
 
 Volume = Any
 """A ``libvirt.virStorageVol``."""
+
+Why = Literal["missing", "changed"]
+"""Why a volume is sent."""
 
 _HOLE = -3
 """What libvirt's streams return where a hole begins."""
@@ -83,23 +86,23 @@ class Volumes:
 
     def send(
         self, path: Path, kind: str, *, digest: str, key: str, label: str, mode: str,
-        before: Callable[[], None],
+        before: Callable[[Why], None],
     ) -> Path:  # fmt: skip
         """Return the path over there of a volume that holds what a file holds.
 
-        It is sent unless it is there, whole and as it was then; ``before`` is called before.
-        ``key`` and ``label`` are noted with it.
+        It is sent unless it is there, whole and as it was then; ``before`` is called before, and
+        told why. ``key`` and ``label`` are noted with it.
 
         Raises:
             BackendFailure: it could not be sent, or is not there what was sent.
         """
         name = f"{self._beginning}{kind}-{digest}"
         with self._store.lock(f"kvm-{name}"):
-            volume = self._find(name)
-            if volume is not None and self._noted(name) == _seen(volume, self._ignored):
+            volume, noted = self._find(name), self._noted(name)
+            if volume is not None and noted == _seen(volume, self._ignored):
                 os.utime(self._note(name))
                 return _path(volume)
-            before()
+            before("changed" if volume is not None and noted is not None else "missing")
             self.remove(name)
             with self._undone(name):
                 volume = self._create(name, size=path.stat().st_size, mode=mode)
