@@ -31,9 +31,10 @@ def _lot(pair: Pair) -> bool:
 
 def _all() -> list[Pair]:
     lines = (HERE / "held_out_third_tools.txt").read_text(encoding="ascii").splitlines()
-    return [*texts("held_out_third.txt"), *(_recorded(*line.split()) for line in lines)]
+    return [*texts("held_out_third.txt"), *(recorded(*line.split()) for line in lines)]
 
 
-def _recorded(name: str, causes: str, also: str, *sides: str) -> Pair:
+def recorded(name: str, causes: str, also: str, *sides: str) -> Pair:
+    """A pair as a line holds it: causes parted by commas, both sides as xz in base 85."""
     first, second = (lzma.decompress(base64.b85decode(code)) for code in sides)
     return pair(name, first, second, causes.replace(",", " "), also.replace(",", " "))

@@ -15,6 +15,7 @@ from gbuild.check.diagnose.diagnosis import diagnose
 
 from .held_out import Pair, objects, texts
 from .held_out_archives import archives
+from .held_out_fourth import fourth
 from .held_out_later import second
 from .held_out_third import mended_for, run_once
 
@@ -71,7 +72,7 @@ def test_the_pairs_are_many_and_some_have_no_cause() -> None:
 
 
 def test_few_names_are_wrong_and_few_are_missed() -> None:
-    for pairs in (first(), [_turned(pair) for pair in first()], mended_for(), run_once()):
+    for pairs in (first(), [_turned(pair) for pair in first()], mended_for(), run_once(), fourth()):
         _judge(count(pairs))
 
 
@@ -95,6 +96,13 @@ def test_the_third_set_is_large_enough() -> None:
     assert len({pair.name for pair in pairs}) == len(pairs)
     assert (len(mended_for()), len(run_once())) == (97, 78)
     assert sum(not pair.causes for pair in run_once()) == 14
+    assert all(pair.first != pair.second for pair in pairs)
+
+
+def test_the_fourth_set_is_large_enough() -> None:
+    pairs = fourth()
+    assert len({pair.name for pair in pairs}) == len(pairs) == 116
+    assert sum(not pair.causes for pair in pairs) >= 20
     assert all(pair.first != pair.second for pair in pairs)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gbuild.check.diagnose.differences import Difference, Field
@@ -14,7 +14,8 @@ class Cause:
 
     ``name`` is also that of its page (docs/reference/causes.md#name), ``mend`` the usual remedy.
     ``explains`` returns the evidence when a difference has this cause, else None. ``follows`` says
-    that it is the consequence of another difference: it is named only beside one.
+    that it is the consequence of another difference: it is named only beside one. ``adds`` returns
+    evidence that it is a second cause of what another one explains.
     """
 
     name: str
@@ -22,6 +23,7 @@ class Cause:
     mend: str
     explains: Callable[[Difference], str | None]
     follows: bool = False
+    adds: Callable[[Difference], str | None] | None = None
 
 
 class Weak(str):
@@ -35,12 +37,12 @@ def versus(a: object, b: object) -> str:
     return f"{_short(a)} / {_short(b)}"
 
 
-def fields(kind: str, *names: str) -> Callable[[Difference], str | None]:
-    """Return what explains a difference of these fields of one kind of structure."""
+def fields(*kinds: str, names: Sequence[str]) -> Callable[[Difference], str | None]:
+    """Return what explains a difference of these fields of these kinds of structures."""
 
     def explains(difference: Difference) -> str | None:
         match difference:
-            case Field(kind=found, name=name, a=a, b=b) if found == kind and name in names:
+            case Field(kind=found, name=name, a=a, b=b) if found in kinds and name in names:
                 return f"{name} {versus(a or 'none', b or 'none')}"
             case _:
                 return None

@@ -18,6 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
+from gbuild.check.diagnose.keys import is_pem, pem
 from gbuild.check.diagnose.member import LARGEST, Container, Member, TooLarge
 from gbuild.check.diagnose.pages import pdf, png
 from gbuild.check.diagnose.rpm import rpm
@@ -242,6 +243,7 @@ _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Container]], ..
     (lambda data: data[:4] in (b"PK\3\4", b"PK\5\6"), _zip),
     (lambda data: data.startswith(b"!<arch>\n"), _ar),
     (lambda data: data.startswith(b"%PDF-"), pdf),
+    (is_pem, pem),
     (lambda data: data.startswith(b"\x89PNG\r\n\x1a\n"), png),
     (lambda data: data.startswith(b"\xed\xab\xee\xdb"), rpm),
     (lambda data: data[:6] in (b"070701", b"070702"), _cpio),

@@ -69,9 +69,11 @@ def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
     match one.form:
         case "number" | "hex":
             near = apart is not None and apart <= _APART
-            return True if near or (one.form != "hex" and _meant(change)) else None
+            alone = change.lines()[0].strip() == one.text
+            return True if near or (one.form != "hex" and (_meant(change) or alone)) else None
         case "month":
-            return True if apart is not None and apart <= _YEARS * 366 * _DAY else None
+            near = apart is not None and apart <= _YEARS * 366 * _DAY
+            return True if near or _BUILT.search(line_words(change)) else None
         case "year":
             near = apart is not None and apart <= 2 * _YEARS * 366 * _DAY
             return False if near and _COPYRIGHT.search(line_words(change) or "") else None

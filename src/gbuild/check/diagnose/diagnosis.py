@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.causes import all_causes
-from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.differences import Change, Difference, Order
 from gbuild.check.diagnose.member import LARGEST
 from gbuild.check.diagnose.walk import MOST, differences
 from gbuild.model.check import Trace
@@ -17,6 +17,8 @@ from gbuild.model.check import Trace
 _EXAMPLES = 3
 """Traces of one cause that are told; the last one says how many more there are."""
 
+_BINARY = -2
+"""The line of what is in none."""
 _VALUES = frozenset(
     ("user", "hostname", "kernel-version", "random-identifier", "build-path", "home")
 )
@@ -61,6 +63,8 @@ def diagnose(name: str, a: bytes, b: bytes, *, known: Sequence[Known] = ()) -> D
         cut = number == MOST  # what comes after it was not looked at
         named = _explained(difference, known)
         seen.append(_Seen(difference, *(named or (None, ""))))
+        if named:
+            seen += _added(difference, named[0])
     return _judged(_sure(_propagated(seen)), cut=cut)
 
 
@@ -121,21 +125,24 @@ def _sure(seen: Sequence[_Seen]) -> list[_Seen]:
     versions = set()
     for each in seen:
         change = each.difference
-        if each.cause is None and isinstance(change, Change) and change.text:
-            lines.add((change.where, change.line))
-            if all(map(_VERSION.match, change.words(_NAME))):
+        if each.cause is None and isinstance(change, Change):
+            lines.add((change.where, change.line if change.text else _BINARY))
+            if change.text and all(map(_VERSION.match, change.words(_NAME))):
                 versions.add(change.where)
     return [
         _Seen(each.difference, None, "")
         if isinstance(each.evidence, Weak)
-        and (each.difference.where in versions or _line(each.difference) in lines)
+        and (each.difference.where in versions or _unsure(each.difference, lines))
         else each
         for each in seen
     ]
 
 
-def _line(difference: Difference) -> tuple[str, int]:
-    return difference.where, difference.line if isinstance(difference, Change) else -2
+def _unsure(difference: Difference, lines: set[tuple[str, int]]) -> bool:
+    """Say whether something unexplained is in the same line; for an order, in the same text."""
+    if isinstance(difference, Change):
+        return (difference.where, difference.line if difference.text else _BINARY) in lines
+    return any(where == difference.where for where, _ in lines)
 
 
 def _may_follow(difference: Difference) -> bool:
@@ -148,8 +155,18 @@ def _explained(difference: Difference, known: Sequence[Known]) -> tuple[Cause, s
         return given
     for cause in all_causes():
         if evidence := cause.explains(difference):
-            return cause, evidence
+            part = isinstance(difference, Order) and not difference.whole
+            return cause, Weak(evidence) if part else evidence
     return None
+
+
+def _added(difference: Difference, but: Cause) -> list[_Seen]:
+    """Return second causes of a difference that is explained."""
+    return [
+        _Seen(difference, cause, evidence)
+        for cause in all_causes()
+        if cause.adds and cause is not but and (evidence := cause.adds(difference))
+    ]
 
 
 def _given(change: Change, known: Iterable[Known]) -> tuple[Cause, str] | None:

@@ -76,12 +76,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """The same things in another order: lines of a text, or members of a ``kind`` of container."""
+    """The same things in another order: lines of a text, or members of a ``kind`` of container.
+
+    ``whole`` says that it is all that differs there.
+    """
 
     where: str
     kind: str
     a: tuple[str, ...]
     b: tuple[str, ...]
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 
 from gbuild.check.diagnose.differences import Field
+from gbuild.check.diagnose.keys import times
 
 _Fields = dict[str, str]
 _Reader = Callable[[bytes], tuple[_Fields, list[tuple[int, int]]] | None]
@@ -154,5 +155,5 @@ def _sqlite(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
 
 _READERS: tuple[tuple[str, _Reader], ...] = (
     ("pyc", _pyc), ("pe", _pe), ("ext", _ext), ("squashfs", _squashfs), ("fat", _fat),
-    ("ttf", _ttf), ("ogg", _ogg), ("iso", _iso), ("sqlite", _sqlite),
+    ("ttf", _ttf), ("ogg", _ogg), ("x509", times), ("iso", _iso), ("sqlite", _sqlite),
 )  # fmt: skip

@@ -74,21 +74,24 @@ def translated(one: str, two: str) -> bool:
     here, there = _language(words), _language(others)
     if here and there:
         return here != there
-    if _titles(words, others):
+    if _titles(one, two, words, others):
         return True
     return any(_named(k, words, others) & _named(k, others, words) for k in (_PLACES, _SAID))
 
 
-def _titles(words: list[str], others: list[str]) -> bool:
+def _titles(one: str, two: str, words: list[str], others: list[str]) -> bool:
     """Say whether two short lines are in two languages: a word of one only, on either side."""
     sides = [
         {name for name, known in _FREQUENT.items() if any(word in known for word in each)}
         for each in (words, others)
     ]
+    if any(_CODE.search(word) for word in (one, two)):
+        return False
     short = 2 < len(words) < _TITLE and 2 < len(others) < _TITLE
     return short and "en" in sides[0] ^ sides[1] and all(sides) and not sides[0] & sides[1]
 
 
+_CODE = re.compile(r"[(){}\[\]=;$_\"\\]")
 _TITLE = 8
 _SCRIPTS = re.compile(
     r"[\u0370-\u03ff]|[\u0400-\u04ff]|[\u0590-\u06ff]|[\u0900-\u0dff]|[\u3040-\u9fff]|[\uac00-\ud7af]"

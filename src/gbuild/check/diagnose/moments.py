@@ -94,7 +94,7 @@ _B = r"(?P<b>[^\W\d_]{3,12})\.?"
 _OF = r"(?:[ _./-]|\s+(?:de |of )?)"
 _TIGHT = (
     r"(?:[T_. -]?(?P<H>[01]\d|2[0-3])[:h]?(?P<M>[0-5]\d)(?::?(?P<S>[0-5]\d)(?:[.,]\d{1,9})?)?)?"
-    r"(?P<z>Z|[+-]\d\d'?:?\d\d'?)?(?![0-9A-Za-z])"
+    r"(?P<z>Z(?:00'00'?)?|[+-]\d\d'?:?\d\d'?)?(?![0-9A-Za-z])"
 )
 """A time right after a date without separators, as PDF writes it."""
 _LISTED = (
@@ -108,7 +108,7 @@ _DATES = (
     rf"{_B}\s+{_D}{_ORDINAL},?\s+{_Y}{_END}{_AFTER}",  # __DATE__
     rf"{_START}{_D}{_ORDINAL}{_OF}{_B},?{_OF}(?P<y>(?:19|20)\d\d|\d\d){_END}{_AFTER}",  # RFC 5322
     rf"{_START}{_Y}[ _./-]\s?{_B}[ _./-]\s?{_D}{_END}{_AFTER}",
-    rf"(?<![0-9A-Za-z.]){_Y}[-/._:]{_M}[-/._:]{_D}(?![0-9]){_AFTER}(?::\d{{4}}(?!\d))?",  # ISO 8601
+    rf"(?<![0-9.]){_Y}[-/._:]{_M}[-/._:]{_D}(?![0-9]){_AFTER}(?::\d{{4}}(?!\d))?",  # ISO 8601
     rf"{_START}{_Y}年\s?{_M}月\s?{_D}日(?:\s*{_T})?",
     rf"{_START}{_D}(?P<s>[/.-])\s?{_M}(?P=s)\s?{_Y}{_END}{_AFTER}",
     rf"{_START}{_M}(?P<s>[/-]){_D}(?P=s){_Y}{_END}{_AFTER}",

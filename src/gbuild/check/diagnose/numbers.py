@@ -24,7 +24,7 @@ def beside(names: str, *, units: str = "") -> Callable[[Difference], str | None]
     """
     ahead = re.compile(
         rf"(?<!\w)(?:{names})(?: (?:is|was|are|value|content|of|count|number|num|n|total|kb|mb|gb|"
-        r"bytes|kib|mib|size|used|to|as|set|using|x))*\Z"
+        r"bytes|kib|mib|gib|unit|size|used|to|as|set|using|x))*\Z"
     )
     behind = re.compile(rf"(?:{units or '(?!)'})?\s?(?:{names})\b")
 

@@ -43,7 +43,7 @@ def _path(word: str, at: int) -> str:
     piece = word[start:stop]
     path = "/" + piece.partition("/")[2] if "/" in piece else ""
     path = re.sub(r"/{2,}", "/", path)
-    return path if len([part for part in path.split("/") if part]) > 1 else ""
+    return path if len([part for part in path.split("/") if part]) > 1 or path == "/root" else ""
 
 
 def _foreign(word: str, start: int) -> bool:
@@ -73,7 +73,7 @@ def numbered(one: str, two: str) -> tuple[str, str] | None:
 def drawn(one: str, two: str) -> tuple[str, str] | None:
     """Return the ends in which two temporary folders' names differ, as those of mkdtemp do."""
     for x, y in _temporary_parts(one, two):
-        if _middles_drawn(x, y):
+        if _middles_drawn(x, y) or _core_drawn(x, y):
             return x, y
         for length in (8, 6, 10):  # of Python, of mktemp(1) and mkdtemp(3), of perl
             if x[:-length] != y[:-length] or not x[:-length].endswith((".", "-", "_")):
@@ -81,6 +81,16 @@ def drawn(one: str, two: str) -> tuple[str, str] | None:
             if all(_looks_drawn(part[-length:]) for part in (x, y)):
                 return x, y
     return None
+
+
+def _core_drawn(one: str, two: str) -> bool:
+    """Compare the ends of two names of temporary files, before what comes after a point."""
+    stem, other = one.partition(".")[0], two.partition(".")[0]
+    for length in (6, 8, 10):
+        same = stem[:-length] == other[:-length] and one[len(stem) :] == two[len(other) :]
+        if same and all(_looks_drawn(s[-length:]) for s in (stem, other)):
+            return True
+    return False
 
 
 def _middles_drawn(one: str, two: str) -> bool:

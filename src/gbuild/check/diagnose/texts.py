@@ -19,11 +19,13 @@ CONTEXT = 240
 _TOKEN = re.compile(rb"[A-Za-z0-9]+|[^A-Za-z0-9]")
 _WORDS = re.compile(rb"[A-Za-z]+")
 _VARIABLES = re.compile(
-    rb"\b(?:SHELL|TERM|PATH|HOME|USER|LOGNAME|PWD|OLDPWD|SHLVL|LANG|LC_ALL|MAIL|EDITOR|DISPLAY|"
-    rb"HOSTNAME|TZ|XDG_\w+|SSH_\w+|LS_COLORS|PAGER|TMPDIR|DEB_BUILD_\w+)\b[\"')\]]?\s?[=:]"
+    rb"(?:^|[\n;{,(])\s*(?:export |declare -x |set |env |\$?ENV)?[{\[(]?[\"']?"
+    rb"(SHELL|TERM|PATH|HOME|USER|LOGNAME|PWD|OLDPWD|SHLVL|LANG|LC_ALL|MAIL|EDITOR|DISPLAY|"
+    rb"HOSTNAME|TZ|XDG_\w+|SSH_\w+|LS_COLORS|PAGER|TMPDIR|DEB_BUILD_\w+)[\"']?[})\]]?\s?"
+    rb"(?:=>|[=:])"
 )
 _ASSIGNED = re.compile(rb"(?:export |declare -x )?[A-Z_][A-Z0-9_]*=|\s*\Z")
-_DUMP = 2
+_DUMP = 3
 """Well-known variables that a text must set to be a dump of an environment."""
 _SHORT = 3
 """Bytes of lines that are too short to be known again: a brace, an empty line."""
@@ -32,6 +34,8 @@ _PAIRED = 10_000
 _LIKE = 0.4
 _ITEM = re.compile(rb"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;|{}()\[\]<>\"'])+")
 _NAMED = re.compile(rb"[A-Za-z_]{2}")
+_LISTED = re.compile(rb"[,;|:\]})]")
+"""What follows the item of a list, and no word of a sentence."""
 _SEPARATED = 3
 """Items that must be there for a line to be a list in another order, where words were added."""
 _ENDS = b" \t\r\n,;\\"
@@ -47,7 +51,8 @@ def of_texts(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
     moved = _moved(one, two)
     if len(moved) > 1:
         one_moved, two_moved = ([x for x in e if x in moved] for e in (one, two))
-        yield Order(where=where, kind="text", a=_texts(one_moved), b=_texts(two_moved))
+        sides = _texts(one_moved), _texts(two_moved)
+        yield Order(where=where, kind="text", a=sides[0], b=sides[1], whole=False)
         one, two = ([line for line in each if line not in moved] for each in (one, two))
     known = {*_VARIABLES.findall(a[:65536]), *_VARIABLES.findall(b[:65536])}
     dumped = len(known) >= _DUMP or all(map(_ASSIGNED.match, [*one, *two]))
@@ -85,10 +90,10 @@ def _moved(one: Sequence[bytes], two: Sequence[bytes]) -> frozenset[bytes]:
             gone += one[i1:i2]
             new += two[j1:j2]
     once = {line for line, n in Counter(one).items() if n == 1 and len(line) > _SHORT}
+    once &= {line for line, n in Counter(two).items() if n == 1}
     both = once & set(gone) & set(new)
-    both &= {line for line, n in Counter(two).items() if n == 1}
-    if len(both) < 2:
-        both |= {line for line in once & set(two) if both}
+    if both and [x for x in one if x in both] == [y for y in two if y in both]:
+        both = once
     orders = ([line for line in each if line in both] for each in (one, two))
     return frozenset(both) if next(orders) != next(orders) else frozenset()
 
@@ -190,14 +195,16 @@ def of_lines(
     if one != two and Counter(one) == Counter(two) and (items := _items_moved(a, b)):
         yield Order(where=where, kind="line", a=_texts(items[0]), b=_texts(items[1]))
         return
-    if one != two and (list_ := _reordered(a, b)):
-        a, b, here, there = list_
-        yield Order(where=where, kind="line", a=_texts(here), b=_texts(there))
+    listed = _reordered(a, b)
+    if listed:
+        a, b, here, there = listed
+        yield Order(where=where, kind="line", a=_texts(here), b=_texts(there), whole=False)
         one, two = _TOKEN.findall(a), _TOKEN.findall(b)
     text = above[-CONTEXT:].decode("utf-8", "replace")
     starts, starts_b = _starts(one), _starts(two)
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, one, two, autojunk=False).get_opcodes():
-        if tag != "equal":
+        gone = b"".join([*one[i1:i2], *two[j1:j2]])
+        if tag != "equal" and not (listed and _SEPARATORS.fullmatch(gone)):
             head, tail = _shared(b"".join(one[i1:i2]), b"".join(two[j1:j2]))
             begin, end = starts[i1] + head, starts[i2] - tail
             begin_b, end_b = starts_b[j1] + head, starts_b[j2] - tail
@@ -214,6 +221,7 @@ def of_lines(
             )
 
 
+_SEPARATORS = re.compile(rb"[\s,;|:\"']*")
 _LEAD, _TRAIL = re.compile(rb"[^0-9]+"), re.compile(rb"[^0-9]+\Z")
 
 
@@ -231,6 +239,9 @@ def _reordered(a: bytes, b: bytes) -> tuple[bytes, bytes, list[bytes], list[byte
     spans = [list(_ITEM.finditer(side)) for side in (a, b)]
     counts = [Counter(match[0] for match in each) for each in spans]
     both = {x for x, n in counts[0].items() if n == counts[1][x] == 1 and _NAMED.search(x)}
+    both &= {
+        m[0] for m in spans[0] if _LISTED.match(a[m.end() : m.end() + 2]) or m[0][:1] in b"\"'"
+    }
     one, two = ([m[0] for m in each if m[0] in both] for each in spans)
     head = alike(one, two)
     tail = alike(one[head:][::-1], two[head:][::-1])

@@ -29,6 +29,9 @@ _LIKE = 200
 _TAIL, _HEAD = re.compile(rb"[\x09\x20-\x7e]*\Z"), re.compile(rb"[\x09\x20-\x7e]*")
 _STRING_AT_LEAST, _BESIDE = 8, 4
 """Bytes of a string in a file that is no text, and those of them that are alike."""
+_LONGEST_PARTED = 4096
+_TEXT_BYTE, _OTHER_BYTE = b"t."
+_TEXT_RUN = re.compile(rb"t{8,}")
 _NEAR = 4
 """Bytes that may lie between two changed bytes of one change."""
 
@@ -84,12 +87,23 @@ def _of_members(place: str, kind: str, a: Member, b: Member, depth: int) -> Iter
     for field in _fields(place, kind, a.fields, b.fields):
         if field.name != "packed size" or a.data == b.data:  # else it follows the content
             yield field
+    if kind == "elf" and (moved := _strings_moved(a, b)):
+        yield Order(where=place, kind="program", a=moved[0], b=moved[1])
     inner = _of_strings if kind == "elf" and a.name.endswith("_str") else _of_files
     for difference in inner(place, a.data, b.data, depth + 1):
         if kind == "elf" and isinstance(difference, Change):
             yield replace(difference, program=not a.name.startswith(_DATA))
         else:
             yield difference
+
+
+def _strings_moved(a: Member, b: Member) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Return the strings of a program that moved: its objects were linked in another order."""
+    if a.data == b.data or not a.name.startswith(".rodata") or a.name.startswith(".rodata.str"):
+        return None
+    one, two = (tuple(x.decode("ascii") for x in _STRING.findall(m.data)) for m in (a, b))
+    same = len(one) > 1 and one != two and Counter(one) == Counter(two)
+    return (one, two) if same and len(set(one)) == len(one) else None
 
 
 def _of_strings(where: str, a: bytes, b: bytes, depth: int) -> Iterator[Difference]:
@@ -173,7 +187,8 @@ def _is_text(data: bytes) -> bool:
 
 def _of_equal_length(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
     done = 0
-    for start, end in _runs(a, b):
+    runs = (part for run in _runs(a, b) for part in _parted(a, b, *run))
+    for start, end in runs:
         if start < done:
             continue
         if string := _string_around(a, b, start, end):
@@ -192,6 +207,25 @@ def _of_equal_length(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
             text=end - start >= _NEAR and _printable(a[start:end]) and _printable(b[start:end]),
             offset=start,
         )
+
+
+def _parted(a: bytes, b: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Part a change where a string ends and other bytes begin, on both sides at once."""
+    if end - start > _LONGEST_PARTED:
+        yield start, end
+        return
+    marks = bytes(
+        _TEXT_BYTE if _printable(a[n : n + 1] + b[n : n + 1]) else _OTHER_BYTE
+        for n in range(start, end)
+    )
+    at = 0
+    for match in _TEXT_RUN.finditer(marks):
+        if match.start() > at:
+            yield start + at, start + match.start()
+        yield start + match.start(), start + match.end()
+        at = match.end()
+    if start + at < end:
+        yield start + at, end
 
 
 def _string_around(a: bytes, b: bytes, start: int, end: int) -> tuple[int, int] | None:

@@ -32,6 +32,9 @@ def _explains(difference: Difference) -> str | None:
             if files >= _MOST * len(moved):
                 x, y = moved[0]
                 return f"{len(moved)} names in another order: {versus(x.strip(), y.strip())}"
+        case Order(kind="program", a=a, b=b):
+            first = next((x, y) for x, y in zip(a, b, strict=True) if x != y)
+            return f"objects linked in another order: {versus(*first)}"
         case Order(kind="line", a=a, b=b):
             names = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
             if len(names) > 1 and all(_PLAIN.match(x) and _PLAIN.match(y) for x, y in names):

@@ -6,12 +6,27 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.phrases import before
 
-_ASSIGNED = re.compile(r"(?:\A|[\s\"'{(;,])([A-Z_][A-Z0-9_]+)\s*(?:=|['\"]?:\s)")
+_ASSIGNED = re.compile(
+    r"\s*(?:export |declare -x |set |setenv )?[\"']?([A-Z_][A-Z0-9_]+)(?:=|[\"']\s?(?:=>|:)\s?|: )"
+)
 
 _LIST = re.compile(r"/[\w.-]+(?:/[\w.-]+)*(?::/[\w.-]+(?:/[\w.-]+)*){2,}")
 """Where programs are looked for: PATH, whatever it is called."""
 _LISTED = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._-:"
+
+_SESSION = tuple(
+    frozenset(names.split())
+    for names in (
+        "sh bash dash zsh ksh mksh fish tcsh csh busybox nologin",
+        "xterm xterm-256color linux dumb screen screen-256color tmux tmux-256color vt100 rxvt ansi",
+        "vi vim nano emacs ed pico joe nvim mcedit vim.basic vim.tiny sensible-editor",
+        "less more most cat sensible-pager",
+    )
+)
+"""Shells, terminals, editors and pagers: a session has one of each."""
+_NAMED = re.compile(r"\b(?:shell|term|terminal|tty|editor|visual|pager)(?: \w+)?\Z")
 
 _WELL_KNOWN = re.compile(
     r"\b(?:(?:CONFIG_)?SHELL|TERM|COLORTERM|COLUMNS|LINES|SHLVL|OLDPWD|PATH|MANPATH|EDITOR|VISUAL|PAGER|"
@@ -24,22 +39,43 @@ _WELL_KNOWN = re.compile(
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Change(text=True, a=a, b=b) as change:
+        case Change(text=True) as change:
             one, two = change.lines()
             if all(map(_LIST.search, change.words(_LISTED))):
                 return versus(one.strip(), two.strip())
             if _WELL_KNOWN.search(change.before):
                 return versus(one.strip(), two.strip())
-            names = _ASSIGNED.findall(one) or _ASSIGNED.findall(two)
-            new = [_ASSIGNED.search(side.decode("utf-8", "replace")) for side in (a, b)]
-            if (
-                change.dumped
-                and names
-                and (not (a and b) or any(new) or one.lstrip("\"' ").startswith(names[0]))
-            ):
-                return f"{names[0]}: {versus(one.strip(), two.strip())}"
+            if _session(change) or (not (one.strip() and two.strip()) and _alone(one or two)):
+                return versus(one.strip(), two.strip())
+            return _dumped(change, one, two) if change.dumped else None
         case _:
             pass
+    return None
+
+
+def _session(change: Change) -> bool:
+    """Know the shell, the terminal, the editor or the pager of a session by its value."""
+    here, there = (word.rpartition("/")[2] for word in change.words(_LISTED))
+    known = here != there and any({here, there} <= kind for kind in _SESSION)
+    return known and bool(_NAMED.search(before(change, _LISTED)))
+
+
+def _alone(line: str) -> bool:
+    return bool(_WELL_KNOWN.search(line.rstrip("/\n \"',")))
+
+
+def _dumped(change: Change, one: str, two: str) -> str | None:
+    """Know any variable of a dump: its value changed, or only one side has it."""
+    here, there = _ASSIGNED.match(one), _ASSIGNED.match(two)
+    if here and there and here[1] == there[1]:
+        inside = change.places()[0] >= here.end() - 1
+        return f"{here[1]}: {versus(one.strip(), two.strip())}" if inside else None
+    if alone := (here or there):
+        return (
+            f"{alone[1]}: {versus(one.strip(), two.strip())}"
+            if not (one.strip() and two.strip())
+            else None
+        )
     return None
 
 

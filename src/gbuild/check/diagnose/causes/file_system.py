@@ -21,7 +21,9 @@ _DISK_USAGE = re.compile(r"\s*(\d+(?:\.\d+)?[KMG]?)\t(\.?\S+)\s*\Z")
 """A line of du(1)."""
 _TOTAL = re.compile(r"\s*total \d+(?:\.\d)?[KMG]?\s*\Z")
 _KEY = re.compile(r"\b(?:fs ?type|file ?system(?: type)?|fstype|mount type|rootfs|fs)\Z")
-_KIND = re.compile(r"(?:\A|\s)(?:ext[234]|xfs|btrfs|tmpfs|overlay(?:fs)?|zfs|nfs4?|f2fs)(?:\s|\Z)")
+_KIND = re.compile(
+    r"(?:\A|\s)(?:ext[234]|xfs|btrfs|tmpfs|overlay(?:fs)?|zfs|nfs4?|f2fs|aufs|ramfs|vfat|fuse(?:\.\w+)?|disorderfs|9p|virtiofs|jfs|reiserfs)(?:\s|\Z)"
+)
 
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
 _USED = re.compile(r"\s\d{1,3}%\s")
@@ -36,8 +38,10 @@ def _explains(difference: Difference) -> str | None:
                     map(_TOTAL.match, change.lines())
                 )
                 return None if own else _number(change, found)
-            if _KEY.search(before(change, _WORD)):
-                return Weak(versus(*change.words(_WORD)))
+            if _KEY.search(before(change, _WORD)) and all(
+                _KIND.match(f" {word} ") for word in change.words(_WORD)
+            ):
+                return versus(*change.words(_WORD))
             one, two = change.lines()
             if _columns(one, two):
                 return versus(one.strip(), two.strip())

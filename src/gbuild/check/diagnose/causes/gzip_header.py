@@ -8,5 +8,5 @@ CAUSE = Cause(
     name="gzip-header",
     title="gzip writes the time and the name of the file into its header",
     mend="gzip --no-name (-n); in Python gzip.GzipFile(..., mtime=0)",
-    explains=fields("gzip", "mtime", "name", "comment", "system"),
+    explains=fields("gzip", names=("mtime", "name", "comment", "system")),
 )

@@ -14,19 +14,22 @@ _SURE = re.compile(
     r"(?:\b(?:host ?names?|node ?name|fqdn|uname n|computer ?name|machine ?name|"
     r"dns ?domain ?name|utsname nodename|"
     r"(?:build|built|builder|compiled?|compiler|linux compile|local|my|this|config|uts|package|"
-    r"packaging|generation|creation|vcs|ci|kbuild build|make|by|on|the|submit|run|test)"
+    r"packaging|generation|creation|vcs|ci|kbuild build|make|submit|run|test)"
     r" (?:host|machine|node|box|server|computer|system|worker|runner|slave|agent)|"
+    r"(?:by|on|the) (?:host|machine|node|computer)|"
     r"(?:built|compiled|build|generated|created|configured|made|packaged|linked|assembled|run|ran|"
     r"running|executed|produced|prepared|performed|rendered|tested|installed)"
     r"(?: by(?: [\w.-]+){1,3})? (?:on|at)(?: (?:the )?(?:host|machine|node|system|computer))?|"
     r"by(?: [\w.-]+){1,2} (?:on|at)|on (?:host|machine|node))|\Ahost|\Anode|\Amachine)" + _FILLER
 )
-_PERHAPS = re.compile(r"\b(?:host|machine|node|computer|domain|builder|worker)" + _FILLER)
+_PERHAPS = re.compile(r"\b(?:host|machine|node|computer|domain|site|builder|worker)" + _FILLER)
 _ELSEWHERE = re.compile(
     r"\b(?:db|database|proxy|smtp|imap|redis|url|api|mail|listen|upstream|remote|target|cluster|"
     r"mysql|postgres|sql|server|virtual|bind|connect|ldap|ntp|dns|backend|allowed|port|http|https)\b"
 )
 """Words of machines that a program talks to."""
+_GIVEN = re.compile(r"[:=>\"'|\t]\s*\Z|\A\W{0,4}\w{1,10}\s+\Z")
+"""What stands between a name and its value."""
 _AT = re.compile(r"[\w.+-]@\Z")
 _UNAME = re.compile(r"\b(?:Linux|linux) \Z")
 _RELEASE = re.compile(rb" \d+\.\d+\.\d")
@@ -64,7 +67,12 @@ def _named(change: Change, one: str, two: str) -> str | None:
     platforms = [bool(_NO_HOST.match(word)) for word in (one, two)]
     if known or (_AT.search(left) and not mail) or (_SURE.search(words) and not all(platforms)):
         return versus(one, two)
-    perhaps = _PERHAPS.search(words) and not _ELSEWHERE.search(words) and not any(platforms)
+    perhaps = (
+        _GIVEN.search(left)
+        and _PERHAPS.search(words)
+        and not _ELSEWHERE.search(words)
+        and not any(platforms)
+    )
     return Weak(versus(one, two)) if mail or perhaps else None
 
 

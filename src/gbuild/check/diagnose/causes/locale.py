@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.dates import translated_date
+from gbuild.check.diagnose.dates import dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.languages import translated, transliterated
+from gbuild.check.diagnose.months import language_of
 
 _NAMED = re.compile(r"(?:\bLANG|\blang|\blanguage|xml:lang|hreflang|code ?page|\bcp|"
                     r"collation|collate|\bLC_[A-Z]+|\bLANGUAGE|locale|charset|codeset|encoding)"
@@ -43,7 +44,7 @@ def _explains(difference: Difference) -> str | None:
                 return versus(*change.lines())
             if translated(*change.lines()):
                 return versus(*change.lines())
-            if one != two and (values or (_NAMED.search(before) and (one or two))):
+            if one != two and (values or (_NAMED.search(before) and one and two)):
                 return versus(one, two)
         case _:
             pass
@@ -71,9 +72,22 @@ def _same_signs(one: str, two: str) -> bool:
     return one != two and one.translate(_PLAIN) == two.translate(_PLAIN)
 
 
+def _adds(difference: Difference) -> str | None:
+    """Know dates with months in two languages, whatever the moment."""
+    match difference:
+        case Change(text=True) as change if found := dated(change):
+            names = found.a.name, found.b.name
+            if all(names) and not language_of(names[0]) & language_of(names[1]):
+                return versus(*found.texts)
+        case _:
+            pass
+    return None
+
+
 CAUSE = Cause(
     name="locale",
     title="the language or character set of the builder is in the artefact",
     mend="export LC_ALL=C.UTF-8 in the script",
     explains=_explains,
+    adds=_adds,
 )

@@ -18,7 +18,7 @@ _NAMED = re.compile(
     r"speed|brand|id|target|info|cap\w*|implementer|part|variant|revision)|stepping|microcode|"
     r"model name|vendor id|(?:host|target|build|native|detected|tune|tuned|optimi[sz]ed) (?:for )?"
     r"(?:cpu|processor)|"
-    r"processor(?: (?:name|type|model|id|brand))?|cpu|march|mtune|mcpu|target cpu|cpu core|simd|"
+    r"processor (?:name|type|model|id|brand)|march|mtune|mcpu|target cpu|cpu core|simd|"
     r"openblas corename|corename|libcore|blas core|micro ?arch(?:itecture)?|isa|instruction set|"
     r"l[123][di]? ?(?:cache|size)(?: size)?|cache (?:size|line)(?: size)?|cpuid|dynamic core)"
     r"(?: (?:is|was|for|name|string|value|model|content))*\Z"

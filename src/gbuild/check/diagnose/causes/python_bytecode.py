@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.differences import Change, Difference, Field
 
 _SHARED = 0x80
@@ -16,7 +16,7 @@ def _explains(difference: Difference) -> str | None:
         case Change(where=where, a=a, b=b, text=False) if where.endswith((".pyc", ".pyo")):
             pairs = list(zip(a, b, strict=False))
             if len(a) == len(b) and all(x ^ y in (0, _SHARED) for x, y in pairs):
-                return "the same objects, marked as shared on one side"
+                return Weak("the same objects, marked as shared on one side")
         case _:
             pass
     return None

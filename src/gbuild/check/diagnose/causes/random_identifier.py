@@ -78,7 +78,7 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Field(kind="elf", name="member name", a=a, b=b):
             return versus(a, b)
-        case Field(name="uuid" | "serial" | "hash seed" as name, a=a, b=b):
+        case Field(name="uuid" | "serial" | "hash seed" | "key" as name, a=a, b=b):
             return f"{name} {versus(a, b)}"
         case Change(text=False, program=False, offset=offset) as change if offset >= 0:
             return _in_bytes(change)

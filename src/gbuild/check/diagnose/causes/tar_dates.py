@@ -6,8 +6,8 @@ from gbuild.check.diagnose.cause import Cause, fields
 
 CAUSE = Cause(
     name="tar-dates",
-    title="tar records when each file was changed",
+    title="an archive records when each file was changed",
     mend="tar --mtime=@$SOURCE_DATE_EPOCH, with --format=gnu or "
     "--pax-option=delete=atime,delete=ctime",
-    explains=fields("tar", "mtime", "pax atime", "pax ctime"),
+    explains=fields("tar", "cpio", names=("mtime", "pax atime", "pax ctime")),
 )

@@ -6,7 +6,7 @@ from gbuild.check.diagnose.cause import Cause, fields
 
 CAUSE = Cause(
     name="tar-owners",
-    title="tar records who owns each file",
+    title="an archive records who owns each file",
     mend="tar --owner=0 --group=0 --numeric-owner",
-    explains=fields("tar", "uid", "gid", "user", "group"),
+    explains=fields("tar", "cpio", names=("uid", "gid", "user", "group")),
 )

@@ -17,7 +17,7 @@ _APART = 40 * 86_400
 """Seconds: two numbers in a binary file that lie farther apart are not taken for times."""
 
 _FIELDS = ("mtime", "created", "modified", "build time")
-_KINDS = ("pe", "png", "cpio", "ttf", "rpm", "squashfs", "ext", "iso", "pdf")
+_KINDS = ("pe", "png", "ttf", "rpm", "squashfs", "ext", "iso", "pdf", "x509")
 _ELAPSED = re.compile(r"elapsed|duration|took|total time|run ?time|uptime")
 _VERSION = re.compile(r"version|release|serial|revision|standard|\bstd\b|\brfc\b")
 

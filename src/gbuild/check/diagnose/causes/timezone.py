@@ -64,9 +64,24 @@ def _alone(change: Change) -> str | None:
     return versus(one, two) if known and distinct and one != two else None
 
 
+def _adds(difference: Difference) -> str | None:
+    """Know another zone beside another moment; or dates of a zip that are hours apart."""
+    match difference:
+        case Field(kind="zip", name="mtime", a=a, b=b) if _apart_by_zone(a, b):
+            return f"date {versus(a, b)}"
+        case Change(text=True) as change if found := dated(change):
+            zones = found.a.zone, found.b.zone
+            if None not in zones and zones[0] != zones[1] and found.a.form == "date":
+                return versus(*found.texts)
+        case _:
+            pass
+    return None
+
+
 CAUSE = Cause(
     name="timezone",
     title="a time is written for the builder's time zone",
     mend="export TZ=UTC, or write times in UTC (date -u, time.gmtime)",
     explains=_explains,
+    adds=_adds,
 )

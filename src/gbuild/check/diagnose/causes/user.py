@@ -40,7 +40,7 @@ _SERVICE = re.compile(r"(?:^|[\s;])(?:User|Group)=|^\s*user\s+\S+;|run ?as", re.
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Field(kind="cpio" | "rpm", name="uid" | "gid" | "owner" | "group" as name, a=a, b=b):
+        case Field(kind="rpm", name="uid" | "gid" | "owner" | "group" as name, a=a, b=b):
             return f"{name} {versus(a, b)}"
         case Change(text=True) as change:
             one, two = (word.rstrip(".") for word in change.words(_WORD))
@@ -69,12 +69,15 @@ def _named(change: Change, one: str, two: str) -> str | None:
     words = before(change, _WORD)
     if left.endswith(("/", "\\", "@")):
         return None
+    if all("." in word and word.rpartition(".")[2] in ("user", "name") for word in (one, two)):
+        return None  # code
     digits = one.isdigit() or two.isdigit()
     if _SURE.search(words) and (not digits or re.search(r"id\b|owner|user|group", words[-24:])):
         service = one in _SERVICES or two in _SERVICES or _SERVICE.search(change.lines()[0])
         return Weak(versus(one, two)) if service else versus(one, two)
     login = all(word.islower() and _LOGIN.match(word) for word in (one, two))
-    return Weak(versus(one, two)) if _PERHAPS.search(words) and login else None
+    given = not left[-1:].isspace() or left.rstrip()[-1:] in ":=>\"'" or words.endswith("by")
+    return Weak(versus(one, two)) if _PERHAPS.search(words) and login and given else None
 
 
 CAUSE = Cause(
