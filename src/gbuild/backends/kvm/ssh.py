@@ -29,7 +29,8 @@ _STATUS_OF_SSH = 255
 _PASSED = ("HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "KRB5CCNAME")
 """What of this process's environment ssh gets: libvirt's list but for what asks a person."""
 
-_DATA = 'printf "%s\\n" "${XDG_DATA_HOME:-$HOME/.local/share}"'
+_DATA = """sh -c 'printf "%s\\n" "${XDG_DATA_HOME:-$HOME/.local/share}"'"""
+"""In a plain shell, whatever the person's own is: libvirt's way in does so, too."""
 
 _REFUSALS = (
     (
