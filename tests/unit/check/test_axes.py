@@ -6,18 +6,22 @@ import json
 import platform
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import jsonschema
 import pytest
 
 from gbuild.check import axes
 from gbuild.check.axes import AXES
+from gbuild.check.builds import Place
 from gbuild.check.document import axis, variation
-from gbuild.check.variations import VARIATIONS, Conditions, Grounds, control, vary
+from gbuild.check.variations import LATER, VARIATIONS, Conditions, Grounds, control, vary
 from gbuild.errors import UsageFailure
 from gbuild.formats.descriptor import parse_descriptor
 from gbuild.host import disorder
 from gbuild.model.check import CheckBuild, CheckedArtifact, Reproducible, Tried
+from gbuild.model.event import Event
 from gbuild.model.options import BuildOptions
 from gbuild.model.surroundings import USUAL
 from gbuild.ui import check_text
@@ -115,6 +119,33 @@ def test_the_order_of_directories_takes_a_program_of_the_host(
     monkeypatch.setattr(disorder, "missing", lambda: "no disorderfs")
     with pytest.raises(UsageFailure, match="no disorderfs"):
         axes.refuse_missing(wanted, able)
+
+
+def test_what_an_axis_changes_is_one_thing() -> None:
+    told: list[Event] = []
+    usual = control(CONDITIONS, WITH_FAKETIME)
+    elsewhere = axes.Elsewhere(
+        usual=usual,
+        grounds=WITH_FAKETIME,
+        place=cast("Place", SimpleNamespace(parts=SimpleNamespace(sink=told.append))),
+        descriptor=Path("prog.yml"),
+        backends=lambda _name: pytest.fail("no other backend is wanted"),
+    )
+    clock, later, order = map(
+        elsewhere.order, axes.asked(["faketime", "time=9", "directory-order"])
+    )
+    more = dict(clock.conditions.surroundings.environment)
+    assert more.keys() - dict(usual.surroundings.environment) == {
+        "LD_PRELOAD", "FAKETIME", "NO_FAKE_STAT", "FAKETIME_DONT_FAKE_MONOTONIC"
+    }  # fmt: skip
+    assert more["FAKETIME"] == f"+{LATER}"
+    assert [event.text for event in told] == [axes.FAKETIME_WARNING]
+    assert (later.apart, later.conditions) == (9.0, usual)
+    changed = order.conditions.surroundings
+    assert (changed.reversed_order, replace(changed, reversed_order=False)) == (
+        True,
+        usual.surroundings,
+    )
 
 
 def test_each_is_asked_for_once() -> None:
