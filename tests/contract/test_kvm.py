@@ -2,7 +2,7 @@
 
 Emulation is slow, so they are restored from one saved state, and trees are small; even so the
 whole of it takes ten minutes, so that it runs with ``GBUILD_TEST_FULL=1`` only. What every run
-sees of this backend is a build in tests/e2e/test_agreement.py.
+sees of this backend is a build and killed ones in tests/e2e/test_agreement.py.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,8 @@ from gbuild.host.store import Store
 from gbuild.model.event import Event, Sink, discard
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend, Machine, TargetSpec
-from gbuild.target.contract import BackendContract, Start
+from gbuild.target.contract import BackendContract, Start, killed
+from gbuild.target.contract.base import LIMITS
 from gbuild.target.registry import Registry
 
 from . import libvirt_daemon, person
@@ -84,7 +85,26 @@ class TestKvm(BackendContract):
         known = {folder for entry in entries for folder in entry.held["folder"]}
         folder = store.root / "kvm" / "targets"
         stray = {str(one) for one in folder.iterdir()} - known
+        stray |= {str(half) for half in (store.root / "kvm" / "saved").glob("*~")}
         return super().leftovers(name, store) | stray | set(_running(str(folder), known))
+
+    def test_nothing_is_left_of_a_driver_that_is_killed_while_it_saves(
+        self, backend: Backend, image: Image, tmp_path: Path
+    ) -> None:
+        """Libvirt goes on saving, into a file that nobody will name."""
+        saved = backend.store.root / "kvm" / "saved"
+        count = int(os.environ.get(killed.KILLS, str(self.kills))) // 10 + 1
+        with killed.drivers() as process:
+            for number in range(count):
+                name = f"killed-saving-{number}"
+                limits = replace(LIMITS, memory=(300 + number) << 20)  # none is saved for it
+                spec = self.spec(image, name=name, limits=limits)
+                recipe = self._recipe(backend, spec, tmp_path, detach=number % 2 == 1)
+                pid = killed.begin(process, recipe, tmp_path / "recipe")
+                self._await(lambda: any(saved.glob("*~/machine")))
+                time.sleep(number * 2 / count)
+                killed.end(process, pid)
+                self._assert_gone(name, backend, f"killed while it saved, number {number}")
 
     def test_what_is_restored_twice_is_not_the_same(self, machine: Machine, start: Start) -> None:
         one, two = machine, start(name="two")
@@ -150,10 +170,7 @@ class TestKvm(BackendContract):
                 own.start(self.spec(image, name="late"))
             assert "bereft" not in [one.name for one in own.targets() if one.state == "running"]
             [entry] = [one for one in Registry(store, "kvm").entries() if one.name == "bereft"]
-            until = time.monotonic() + 60 * self.patience
-            while list(_running(entry.held["folder"][0], set())):  # the machine ends itself
-                assert time.monotonic() < until
-                time.sleep(0.2)
+            self._await(lambda: not [*_running(entry.held["folder"][0], set())])  # ends itself
             daemon.start()
             assert "target bereft" in own.prune()
             assert self.leftovers("bereft", store) == set()
@@ -181,6 +198,12 @@ class TestKvm(BackendContract):
             assert list(place.iterdir()) == []
         finally:
             subprocess.run(("umount", place), check=True)
+
+    def _await(self, what: Callable[[], bool]) -> None:
+        until = time.monotonic() + 60 * self.patience
+        while not what():
+            assert time.monotonic() < until
+            time.sleep(0.1)
 
     def _on(self, uri: str, backend: Backend, sink: Sink = discard) -> Backend:
         """Return the backend on another daemon."""
