@@ -319,6 +319,21 @@ def leaves_nothing(orphans: Callable[[], set[str]]) -> Iterator[None]:
     check_gone(orphans)
 
 
+def end_after(process: subprocess.Popen[str], text: str, number: int, delay: float = 0) -> int:
+    """Send a signal ``delay`` seconds after a line of standard error held ``text``.
+
+    Returns its exit status, once it has ended.
+    """
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            break
+    time.sleep(delay)
+    os.kill(process.pid, number)
+    process.communicate(timeout=120)
+    return process.returncode
+
+
 def check_gone(orphans: Callable[[], set[str]]) -> None:
     """Fail unless all processes of the test are gone, now or within thirty seconds."""
     for _ in range(300):

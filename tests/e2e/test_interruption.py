@@ -6,7 +6,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import check_gone
+from .conftest import check_gone, end_after
 
 if TYPE_CHECKING:
     from .conftest import Project
@@ -33,23 +32,12 @@ _QUICK = _SCRIPT.replace("sleep 2\n", "")
 """What is built afterwards, to see that it can be."""
 
 
-def _end_after(process: subprocess.Popen[str], text: str, number: int) -> int:
-    """Send a signal once a line of standard error holds the text; return the exit status."""
-    assert process.stderr is not None
-    for line in process.stderr:
-        if text in line:
-            break
-    os.kill(process.pid, number)
-    process.communicate(timeout=120)
-    return process.returncode
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("moment", ["starting the target", "running the build script", "getting"])
 def test_at_a_step(project: Project, orphans: Orphans, number: signal.Signals, moment: str) -> None:
     path = project.describe(_SCRIPT)
     with project.commands.start("gbuild", path, cwd=project.root) as process:
-        status = _end_after(process, moment, number)
+        status = end_after(process, moment, number)
     assert status == (-9 if number == signal.SIGKILL else 130)
     check_gone(orphans)
     assert not (project.root / "result" / "small-res.yml").exists()
@@ -78,7 +66,7 @@ def test_killed_while_the_image_is_made(minimal: Project, orphans: Orphans) -> N
     path = minimal.describe("echo > $OUTDIR/x", more="base: minimal\n")
     for moment in ("making the image", "unpacking the image"):
         with fresh.start("gbuild", path, cwd=minimal.root) as process:
-            assert _end_after(process, moment, signal.SIGKILL) == -9
+            assert end_after(process, moment, signal.SIGKILL) == -9
         check_gone(orphans)
     fresh.run("gbuild", path, cwd=minimal.root)
     assert not list((fresh.store / "tmp").iterdir())
