@@ -112,6 +112,21 @@ def _checked(project: Project, path: Path, folder: Path) -> Any:
     return done.answer
 
 
+def test_a_cause_that_can_be_seen_is_proven_by_two_builds(project: Project) -> None:
+    path = project.describe("pwd -P > $OUTDIR/where")
+    words = ("--parallel", "2", "--json", path)
+    answer = project.commands.run("gcheck", *words, cwd=project.root, code=1).answer
+    (found,) = answer["artifacts"]
+    assert (found["causes"], found["certain"]) == ([["build-path"]], True)
+    assert {trace["cause"] for trace in found["traces"]} == {"build-path"}
+    kinds = [build["kind"] for build in answer["builds"]]
+    assert kinds == ["control", "all", "repeat", "test", "test"]
+    others, alone = (set(build["varied"]) for build in answer["builds"][3:])
+    assert alone == {"build-path"}
+    assert others | alone == set(answer["builds"][1]["varied"])
+    assert not others & alone
+
+
 @pytest.mark.root
 def test_a_disk_that_is_full_after_the_control(project: Project, small_disk: Path) -> None:
     path = project.describe("head -c 60000000 /dev/urandom > $OUTDIR/big")
