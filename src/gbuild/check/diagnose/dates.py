@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from gbuild.check.diagnose.differences import Change
 from gbuild.check.diagnose.moments import Moment, moments, moments_at
-from gbuild.check.diagnose.months import language_of
+from gbuild.check.diagnose.months import shared_language
 from gbuild.check.diagnose.phrases import before, line_words
 
 _WINDOW = 90
@@ -138,7 +138,7 @@ def _one_date(one: Moment, two: Moment) -> bool:
     if one.day != two.day or (one.clock, one.zone) != (two.clock, two.zone):
         return False
     if one.name and two.name:
-        return not language_of(one.name) & language_of(two.name) or _shape(one) != _shape(two)
+        return not shared_language(one.name, two.name) or _shape(one) != _shape(two)
     return _shape(one) != _shape(two)
 
 

@@ -31,9 +31,9 @@ class Change:
     ``left`` and ``right`` are the neighbourhood in the first file, ``left_b`` and ``right_b`` in
     the second; ``text`` says that all of it is text, ``offset`` where it starts in the first
     file, or -1. ``above`` is the line before it and ``line`` its number in the first file, or -1,
-    where they are known; ``dumped`` says that the text
-    sets variables as a session has them. ``program`` says that it is in a section of a
-    program that is code, or follows from others: offsets, symbols, debugging information.
+    where they are known; ``dumped`` is 2 when the text sets variables as a session has them, 1
+    when all its lines set some. ``program`` says that it is in a section of a program that is
+    code, or follows from others: offsets, symbols, debugging information.
     """
 
     where: str
@@ -48,7 +48,7 @@ class Change:
     offset: int = -1
     above: str = ""
     line: int = -1
-    dumped: bool = False
+    dumped: int = 0
 
     def words(self, characters: bytes) -> tuple[str, str]:
         """Return both sides with the neighbours that belong to ``characters``."""

@@ -116,6 +116,7 @@ _DATES = (
     rf"{_START}{_D}(?P<s>[/.-]){_MM}(?P=s)(?P<y>\d\d){_END}{_AFTER}",
     rf"{_START}(?P<y>\d\d)(?P<s>[/-]){_MM}(?P=s){_DD}{_END}{_AFTER}",
     rf"(?<![0-9A-Za-z])(?:D:)?{_Y}{_MM}{_DD}{_TIGHT}",
+    rf"(?<=[A-Za-z~+]){_Y}{_MM}{_DD}(?P<H>[01]\d|2[0-3])(?P<M>[0-5]\d)(?P<S>[0-5]\d)(?![0-9])",
     rf"(?<=[A-Za-z~+]){_Y}{_MM}{_DD}(?![0-9A-Za-z])",
     rf"{_START}{_Y}\s?,\s?{_M}\s?,\s?{_D}{_LISTED}",
     rf"{_START}{_Y}-?W(?P<week>[0-5]\d)(?:-?[1-7])?(?![0-9A-Za-z])",
@@ -143,7 +144,7 @@ _EPOCH = re.compile(
 _FILETIME = re.compile(r"(?<![0-9A-Za-z.])(?P<e>1[23]\d{16}|6[34]\d{16})(?:[uU]?[lL]{0,2})(?!\w)")
 """Tenths of microseconds since 1601 (Windows), or since the year 1 (.NET)."""
 _HEX = re.compile(
-    r"(?<![0-9A-Za-z])(?:0x)?(?P<e>[3-7][0-9a-fA-F]{7})(?:[uU]?[lL]{0,2})(?![0-9A-Za-z])"
+    r"(?<![0-9A-Za-z])(?=0x|\d*[a-fA-F])(?:0x)?(?P<e>[3-7][0-9a-fA-F]{7})(?:[uU]?[lL]{0,2})(?![0-9A-Za-z])"
 )
 _JULIAN = re.compile(r"(?<![0-9A-Za-z.])(?P<e>24[4-7]\d{4}\.\d{1,9})(?![0-9A-Za-z])")
 

@@ -72,6 +72,11 @@ def month_of(name: str) -> int:
     return MONTHS.get(name.rstrip(".").casefold(), 0)
 
 
+def shared_language(one: str, two: str) -> bool:
+    """Say whether there is a language with both names of months."""
+    return bool(language_of(one) & language_of(two))
+
+
 def language_of(name: str) -> frozenset[str]:
     """Return the languages in which a month is called so."""
     plain = name.rstrip(".").casefold()

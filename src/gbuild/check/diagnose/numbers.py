@@ -16,11 +16,18 @@ _SETTING = re.compile(r"\b(?:max|maximum|min|minimum|limit|default|length|size o
 """Words of what somebody chose."""
 
 
-def beside(names: str, *, units: str = "") -> Callable[[Difference], str | None]:
+_CLOSE = 20
+"""Characters before a number that speak of it."""
+
+
+def beside(
+    names: str, *, units: str = "", most: float = 1e18
+) -> Callable[[Difference], str | None]:
     """Return what explains a number that changed beside one of ``names``.
 
     ``names`` and ``units`` are regular expressions of words (see :mod:`.phrases`): the first
-    before the number, or right after it; the second may follow it.
+    before the number, or right after it; the second may follow it. Larger ones than ``most`` are
+    something else.
     """
     ahead = re.compile(
         rf"(?<!\w)(?:{names})(?: (?:is|was|are|value|content|of|count|number|num|n|total|kb|mb|gb|"
@@ -37,7 +44,9 @@ def beside(names: str, *, units: str = "") -> Callable[[Difference], str | None]
         words = before(difference, _SIZED)
         if ahead.search(words) or behind.match(after(difference, _SIZED)):
             evidence = versus(one, two)
-            if _SETTING.search(words):
+            if float(max(one, two, key=float)) > most:
+                return None
+            if _SETTING.search(words[-_CLOSE:]):
                 return None if units and all(map(_round, (one, two))) else Weak(evidence)
             return evidence
         return None

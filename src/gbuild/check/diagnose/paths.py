@@ -37,7 +37,7 @@ def _path(word: str, at: int) -> str:
     stop = next((m.start() for m in re.finditer(r"[:,]/?", word) if m.start() >= max(at, 1)
                  and m.start() > start + 1), len(word))  # fmt: skip
     if windows := _WINDOWS.search(word):
-        return "/" + re.sub(r"[\\/]+", "/", word[windows.end() :]).split(":")[0]
+        return re.sub(r"[\\/]+", "/", "/" + word[windows.end() :]).partition(":")[0]
     if _foreign(word, start):
         return ""
     piece = word[start:stop]
@@ -87,7 +87,11 @@ def _core_drawn(one: str, two: str) -> bool:
     """Compare the ends of two names of temporary files, before what comes after a point."""
     stem, other = one.partition(".")[0], two.partition(".")[0]
     for length in (6, 8, 10):
-        same = stem[:-length] == other[:-length] and one[len(stem) :] == two[len(other) :]
+        same = (
+            len(stem) == len(other) > length
+            and stem[:-length] == other[:-length]
+            and one[len(stem) :] == two[len(other) :]
+        )
         if same and all(_looks_drawn(s[-length:]) for s in (stem, other)):
             return True
     return False

@@ -19,7 +19,7 @@ CONTEXT = 240
 _TOKEN = re.compile(rb"[A-Za-z0-9]+|[^A-Za-z0-9]")
 _WORDS = re.compile(rb"[A-Za-z]+")
 _VARIABLES = re.compile(
-    rb"(?:^|[\n;{,(])\s*(?:export |declare -x |set |env |\$?ENV)?[{\[(]?[\"']?"
+    rb"(?:^|[\n;{,(\s])\s*(?:export |declare -x |set |env |\$?ENV)?[{\[(]?[\"']?"
     rb"(SHELL|TERM|PATH|HOME|USER|LOGNAME|PWD|OLDPWD|SHLVL|LANG|LC_ALL|MAIL|EDITOR|DISPLAY|"
     rb"HOSTNAME|TZ|XDG_\w+|SSH_\w+|LS_COLORS|PAGER|TMPDIR|DEB_BUILD_\w+)[\"']?[})\]]?\s?"
     rb"(?:=>|[=:])"
@@ -55,7 +55,7 @@ def of_texts(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
         yield Order(where=where, kind="text", a=sides[0], b=sides[1], whole=False)
         one, two = ([line for line in each if line not in moved] for each in (one, two))
     known = {*_VARIABLES.findall(a[:65536]), *_VARIABLES.findall(b[:65536])}
-    dumped = len(known) >= _DUMP or all(map(_ASSIGNED.match, [*one, *two]))
+    dumped = 2 * (len(known) >= _DUMP) or int(all(map(_ASSIGNED.match, [*one, *two])))
     for tag, i1, i2, j1, j2 in blocks(one, two):
         if tag != "equal":
             for each in _of_block(where, (one, i1, i2), (two, j1, j2)):
@@ -221,6 +221,10 @@ def of_lines(
             )
 
 
+_PROSE = frozenset(
+    b"the a an of on in at to is are was and or for with by from that this it".split()
+)
+"""Words of sentences: who turns one around means it."""
 _SEPARATORS = re.compile(rb"[\s,;|:\"']*")
 _LEAD, _TRAIL = re.compile(rb"[^0-9]+"), re.compile(rb"[^0-9]+\Z")
 
@@ -274,6 +278,8 @@ def _items_moved(a: bytes, b: bytes) -> tuple[list[bytes], list[bytes]] | None:
     tail = alike(one[head:][::-1], two[head:][::-1])
     one, two = one[head : len(one) - tail], two[head : len(two) - tail]
     named = {x for x, y in zip(one, two, strict=True) if x != y and re.search(rb"[A-Za-z_]", x)}
+    if len(_PROSE & {word.lower() for word in one}) > 1:
+        return None
     return (one, two) if len(named) > 1 else None
 
 

@@ -19,7 +19,12 @@ _PREFIXED = re.compile(r"0x[0-9a-f]{9,16}\Z", re.IGNORECASE)
 _IDENTITY = re.compile(r"(?=.*\d)[0-9a-f]{6,8}\Z")
 _OBJECT = re.compile(r"[A-Za-z$;>\]]@\Z")
 """What Java's Object.toString() writes: a name and the identity of the object."""
-_NAMED = re.compile(r"\b(?:addr(?:ess)?|pointer|ptr|at|handle|base|load(?:ed)? at)(?: 0x| is)*\Z")
+_NAMED = re.compile(
+    r"\b(?:addr(?:ess)?|pointer|ptr|at|handle|base|function|"
+    r"table|userdata|thread|object|instance|load(?:ed)? at)(?: 0x| is)*\Z"
+)
+_DECIMAL = re.compile(r"1(?:39|40)\d{12}\Z|9[34]\d{12}\Z")
+"""The same as a decimal number, as Python's id() gives it."""
 _HEX = b"0123456789abcdefABCDEFx"
 
 
@@ -27,6 +32,8 @@ def _named(change: Change) -> bool:
     one, two = change.words(_HEX)
     left = change.left.rstrip(_HEX).decode("utf-8", "replace")
     if all(map(_IDENTITY.match, (one, two))) and _OBJECT.search(left):
+        return True
+    if all(map(_DECIMAL.match, change.words(b"0123456789"))) and one != two:
         return True
     plain = all(re.match(r"0x[0-9a-f]{6,16}\Z", word, re.IGNORECASE) for word in (one, two))
     return plain and one != two and bool(_NAMED.search(before(change, _HEX)))

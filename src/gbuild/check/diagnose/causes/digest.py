@@ -26,7 +26,7 @@ _SUM = re.compile(
 def _checksum(change: Change) -> bool:
     one, two = change.words(b"0123456789abcdefABCDEFx")
     named = _SUM.search(before(change, b"0123456789abcdefABCDEFx"))
-    return bool(named) and all(len(word) >= 4 for word in (one, two)) and one != two
+    return bool(named) and all(len(word) >= 8 for word in (one, two)) and one != two
 
 
 def _explains(difference: Difference) -> str | None:

@@ -26,7 +26,7 @@ _RATE = re.compile(r"\s?(?:[kMG]i?[Bb](?:ytes|its)?/s(?:ec)?|\S{0,9}/s(?:ec(?:on
 _DONE = re.compile(
     r"\b(?:tests?|ran|run|took|times?|elapsed|total|done|finished|passed|failed|built|build|"
     r"completed?|after|compiled?|compilation|processed|generated|ok|success\w*|spent|wrote|"
-    r"rendered|bundled?|linked|installed|checked|report|in|duration|PASS|warm|user|real|modules)\b",
+    r"rendered|bundled?|linked|installed|checked|report|in|duration|PASS|failures?|examples?|warm|user|real|modules)\b",
     re.IGNORECASE,
 )
 _SETTING = re.compile(

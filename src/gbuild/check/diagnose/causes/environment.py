@@ -53,6 +53,14 @@ def _explains(difference: Difference) -> str | None:
     return None
 
 
+_SESSIONS = 2
+_VARIABLE = re.compile(rb"\s*[A-Z_][A-Z0-9_]+=\S*\s*\Z")
+
+
+def _alone_in_line(change: Change) -> bool:
+    return not (change.a and change.b) and bool(_VARIABLE.match(change.a or change.b))
+
+
 def _session(change: Change) -> bool:
     """Know the shell, the terminal, the editor or the pager of a session by its value."""
     here, there = (word.rpartition("/")[2] for word in change.words(_LISTED))
@@ -68,8 +76,12 @@ def _dumped(change: Change, one: str, two: str) -> str | None:
     """Know any variable of a dump: its value changed, or only one side has it."""
     here, there = _ASSIGNED.match(one), _ASSIGNED.match(two)
     if here and there and here[1] == there[1]:
+        if change.dumped < _SESSIONS:
+            return None
         inside = change.places()[0] >= here.end() - 1
         return f"{here[1]}: {versus(one.strip(), two.strip())}" if inside else None
+    if change.dumped == _SESSIONS and _alone_in_line(change):
+        return versus(one.strip(), two.strip())
     if alone := (here or there):
         return (
             f"{alone[1]}: {versus(one.strip(), two.strip())}"

@@ -15,6 +15,7 @@ _NAMES = (
     r"disk (?:free|used|size|usage|space)|free space|available space|total|f type|f blocks|f bfree|"
     r"f bavail|f fsid|dev id|device number"
 )
+_LONG = 15
 _LISTED = re.compile(r"\s*d[-rwxsStT]{9}\S*\s+\d+\s+\S+\s+\S+\s+(\d+)\s")
 """The size of a folder, as ls -l writes it."""
 _DISK_USAGE = re.compile(r"\s*(\d+(?:\.\d+)?[KMG]?)\t(\.?\S+)\s*\Z")
@@ -33,7 +34,7 @@ _USED = re.compile(r"\s\d{1,3}%\s")
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
-            if found := number_named(change, _NAMES):
+            if (found := number_named(change, _NAMES)) and len(found[0]) < _LONG:
                 own = before(change, b"0123456789") == "total" and not all(
                     map(_TOTAL.match, change.lines())
                 )

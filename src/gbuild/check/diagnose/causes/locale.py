@@ -8,7 +8,7 @@ from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.dates import dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.languages import translated, transliterated
-from gbuild.check.diagnose.months import language_of
+from gbuild.check.diagnose.months import shared_language
 
 _NAMED = re.compile(r"(?:\bLANG|\blang|\blanguage|xml:lang|hreflang|code ?page|\bcp|"
                     r"collation|collate|\bLC_[A-Z]+|\bLANGUAGE|locale|charset|codeset|encoding)"
@@ -26,7 +26,8 @@ _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+\Z|\d{1,3}(?:\.\d{3}){2,}\Z")
 _SWAPPED = str.maketrans(".,", ",.")
 _PLAIN = str.maketrans(
     {"‘": "'", "’": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"',  # noqa: RUF001 - meant
-     "—": "--", "–": "-", "…": "...", "•": "*", "\xa0": " ", "‐": "-", "−": "-"}  # noqa: RUF001 - meant
+     "—": "--", "–": "-", "…": "...", "•": "*", "→": "->",
+     "©": "(C)", "®": "(R)", "\xa0": " ", "‐": "-", "−": "-"}  # noqa: RUF001 - meant
 )  # fmt: skip
 """What groff, gcc and others write in a character set that has it, and what elsewhere."""
 
@@ -77,7 +78,7 @@ def _adds(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change if found := dated(change):
             names = found.a.name, found.b.name
-            if all(names) and not language_of(names[0]) & language_of(names[1]):
+            if all(names) and not shared_language(*names):
                 return versus(*found.texts)
         case _:
             pass

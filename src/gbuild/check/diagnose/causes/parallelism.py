@@ -18,5 +18,5 @@ CAUSE = Cause(
     name="parallelism",
     title="the number of processors or jobs is in the artefact",
     mend="do not record it; if it decides how work is split, fix the number",
-    explains=beside(_NAMES),
+    explains=beside(_NAMES, most=1024),
 )

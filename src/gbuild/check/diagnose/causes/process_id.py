@@ -18,9 +18,10 @@ _PASSING = re.compile(r"tmp|temp|\.lock|\.pid|\bpid|scratch|work|\.sock|\.o\b|co
 _PATH = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-/"
 
 _DIGITS = b"0123456789"
-_NUMBER = re.compile(r"\d{2,7}\Z")
+_NUMBER = re.compile(r"\d{3,7}\Z")
 _MESSAGES = (
     (re.compile(rb"\A(?:.*[\s>])?[A-Za-z][\w.-]*\[\Z"), re.compile(rb"\]: ")),
+    (re.compile(rb"(?:\A|\n)\[\Z"), re.compile(rb"\] [A-Za-z]")),
     (re.compile(rb"(?:\A|\n)==\Z"), re.compile(rb"== ")),
 )
 

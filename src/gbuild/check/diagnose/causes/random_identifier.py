@@ -59,9 +59,9 @@ _HASHED = re.compile(
 def _keyed(change: Change, one: str, two: str) -> bool:
     """Know a drawn word by what it is called, though it is short."""
     words = before(change, _LETTERS)
-    if not _KEY.search(words) or _HASHED.search(words):
-        return False
     chosen = bool(_CHOSEN.search(words))
+    if not _KEY.search(words) or (_HASHED.search(words) and not chosen):
+        return False
     if one.isdigit() and two.isdigit():
         return chosen and min(len(one), len(two)) >= 5
     drawn_both = all(_DRAWN.match(word) for word in (one, two)) and len(one) == len(two)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.dates import dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.months import shared_language
 from gbuild.check.diagnose.phrases import before
 
 _FIRST, _LAST = 1_000_000_000, 2_200_000_000
@@ -67,10 +68,23 @@ def _written(moment: int) -> str:
     return f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S}"
 
 
+def _adds(difference: Difference) -> str | None:
+    """Know dates of two days in two languages."""
+    match difference:
+        case Change(text=True) as change if found := dated(change):
+            names = found.a.name, found.b.name
+            if all(names) and found.a.day != found.b.day and not shared_language(*names):
+                return versus(*found.texts)
+        case _:
+            pass
+    return None
+
+
 CAUSE = Cause(
     name="timestamp",
     title="the time of the build is in the artefact",
     mend="use SOURCE_DATE_EPOCH in place of the clock (date -u -d @$SOURCE_DATE_EPOCH), "
     "drop __DATE__ and __TIME__",
     explains=_explains,
+    adds=_adds,
 )

@@ -18,6 +18,8 @@ _SURE = re.compile(
     r"submitted|uploaded|modified|saved|printed)(?: [\w:.]+){0,6} by|build user|"
     r"linux compile by|last modified by|modified by)" + _FILLER
 )
+_BARE = re.compile(r"(?<!by )(?<!as )\b(?:user|group|groups|builder|packager)\Z")
+"""Words that a name follows, and as well any other word: user guide."""
 _PERHAPS = re.compile(
     r"(?:\b(?:author|creator|created by|by|maintainer|changed by|person|full ?name|gecos|"
     r"developer|operator)|for|packaged .*)" + _FILLER
@@ -67,10 +69,10 @@ def _named(change: Change, one: str, two: str) -> str | None:
                         change.right.lstrip(_WORD))  # fmt: skip
         return Weak(versus(one, two)) if mail else versus(one, two)
     words = before(change, _WORD)
-    if left.endswith(("/", "\\", "@")):
+    code = all(word.endswith((".user", ".name")) for word in (one, two))
+    bare = left[-1:].isspace() and left.rstrip()[-1:] not in (*":=>\"'|,(", "") and "\t" not in left
+    if code or left.endswith(("/", "\\", "@")) or (bare and _BARE.search(words)):
         return None
-    if all("." in word and word.rpartition(".")[2] in ("user", "name") for word in (one, two)):
-        return None  # code
     digits = one.isdigit() or two.isdigit()
     if _SURE.search(words) and (not digits or re.search(r"id\b|owner|user|group", words[-24:])):
         service = one in _SERVICES or two in _SERVICES or _SERVICE.search(change.lines()[0])
