@@ -12,6 +12,7 @@ from gbuild.check.diagnose.apart import diagnose_apart
 from gbuild.check.diagnose.diagnosis import Diagnosis, Known
 from gbuild.check.variations import Conditions
 from gbuild.model.check import CheckBuild, CheckedArtifact, Reproducible
+from gbuild.model.surroundings import Surroundings
 
 _UNSEEN = Diagnosis((), unknown=True)
 
@@ -42,14 +43,15 @@ class Traces:
                 self._place(one, path),
                 self._place(other, path),
                 name=path,
-                known=[fact for fact in self._known if fact.cause in other.varied],
+                known=[fact for fact in self._known if fact.varied_by in other.varied],
             )
             self._seen[here, there, path] = found
         return found
 
     def _contradicted(self, found: Diagnosis, build: CheckBuild) -> bool:
         """Say whether a cause was seen that was not varied in a build: another one looks alike."""
-        still = {fact.cause for fact in self._known} - {*build.varied}
+        still = {fact.cause for fact in self._known if fact.varied_by == fact.cause}
+        still -= {*build.varied}
         return any(trace.cause in still for trace in found.traces)
 
     def _place(self, build: CheckBuild, path: str) -> Path:
@@ -90,4 +92,21 @@ def known_values(usual: Conditions, varied: Conditions) -> tuple[Known, ...]:
         ("user", one.user, two.user),
         ("hostname", one.hostname, two.hostname),
     )
-    return tuple(Known(cause, a, b) for cause, a, b in pairs if a and b and a != b)
+    facts = [Known(cause, a, b) for cause, a, b in pairs if a and b and a != b]
+    if two.number != one.number:
+        facts.append(Known("user", str(one.number), str(two.number), "ids"))
+    if two.processor_model and two.processor_model != one.processor_model:
+        facts.append(Known("processor", "", two.processor_model, "cpu-model"))
+    facts += [Known("environment", "", folder, "exec-path") for folder in two.path]
+    facts += [Known("environment", "", name, "environment") for name in _new_names(one, two)]
+    return tuple(facts)
+
+
+_SHORT = 12
+"""Letters of a variable's name that something else may have, too."""
+
+
+def _new_names(one: Surroundings, two: Surroundings) -> list[str]:
+    """Return the variables that only the second build has."""
+    held = {name for name, _ in one.environment}
+    return [name for name, _ in two.environment if name not in held and len(name) > _SHORT]

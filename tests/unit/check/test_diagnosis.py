@@ -61,6 +61,27 @@ def test_what_is_known_of_the_builds_is_found_as_it_was() -> None:
     assert [trace.cause for trace in found.traces] == ["hostname"]
 
 
+@pytest.mark.parametrize(
+    ("fact", "texts"),
+    [
+        (Known("user", "1000", "4321", "ids"), ("built as 1000;", "built as 4321;")),
+        (Known("processor", "", "Nehalem", "cpu-model"), ("x: Foo", "x: Nehalem-v2")),
+        (Known("environment", "", "/opt/none/bin", "exec-path"), ("x", "x:/opt/none/bin")),
+    ],
+    ids=lambda value: value.variation if isinstance(value, Known) else "",
+)
+def test_a_value_that_was_varied_is_evidence(fact: Known, texts: tuple[str, str]) -> None:
+    one, two = (text.encode() for text in texts)
+    assert {trace.cause for trace in diagnose("f", one, two, known=(fact,)).traces} == {fact.cause}
+    turned = diagnose("f", two, one, known=(fact,))
+    assert fact.cause not in {trace.cause for trace in turned.traces}
+
+
+def test_a_number_is_found_as_a_whole() -> None:
+    known = (Known("user", "1000", "4321", "ids"),)
+    assert diagnose("f", b"n = 91000;", b"n = 94321;", known=known).unknown
+
+
 def test_many_traces_of_one_cause_are_counted(tmp_path: Path) -> None:
     for side, year in (("a", 2026), ("b", 2027)):
         lines = "".join(f"{n}: {year}-01-{n:02} 10:00:00\n" for n in range(1, 20))

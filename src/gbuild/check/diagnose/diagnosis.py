@@ -30,11 +30,21 @@ _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._+@~-"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of the two builds: side ``a`` had one value, ``b`` the other, of a cause."""
+    """What is known of the two builds: side ``a`` had one value, ``b`` the other, of a cause.
+
+    ``a`` is empty where only the other value is known. ``variation`` gave the values; it has the
+    name of the cause where it is not said.
+    """
 
     cause: str
     a: str
     b: str
+    variation: str = ""
+
+    @property
+    def varied_by(self) -> str:
+        """The name of the variation."""
+        return self.variation or self.cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +184,16 @@ def _given(change: Change, known: Iterable[Known]) -> tuple[Cause, str] | None:
     one, two = change.words(_WORD)
     causes = {cause.name: cause for cause in all_causes()}
     for fact in known:
-        if fact.a in one and fact.b in two and fact.b not in one and fact.cause in causes:
+        if fact.cause not in causes:
+            continue
+        if _holds(one, fact.a) and _holds(two, fact.b) and not _holds(one, fact.b):
             return causes[fact.cause], versus(one, two)
     return None
+
+
+def _holds(word: str, value: str) -> bool:
+    """Say whether a value is in a word; as a whole, where it is a number."""
+    return word == value if value.isdigit() else value in word
 
 
 def _traces(found: Sequence[tuple[Cause, str, str]]) -> list[Trace]:
