@@ -55,7 +55,7 @@ UsePAM no
 StrictModes no
 MaxAuthTries 3
 MaxSessions 100
-LoginGraceTime 60
+LoginGraceTime 600
 DisableForwarding yes
 PermitTunnel no
 PermitUserEnvironment no
