@@ -97,6 +97,11 @@ _TIGHT = (
     r"(?P<z>Z(?:00'00'?)?|[+-]\d\d'?:?\d\d'?)?(?![0-9A-Za-z])"
 )
 """A time right after a date without separators, as PDF writes it."""
+_PLAIN = (
+    r"[-_T .](?P<H>[01]\d|2[0-3])(?P<M>[0-5]\d)(?:(?P<S>[0-5]\d)(?:[.,]\d{1,9})?)?"
+    r"(?P<z>Z|[+-]\d{4})?(?![0-9A-Za-z:])"
+)
+"""A time without separators, after a date that has them."""
 _LISTED = (
     r"(?:[\s,(){}\[\]]{1,6}(?P<H>[01]?\d|2[0-3])\s?,\s?(?P<M>[0-5]?\d)"
     r"(?:\s?,\s?(?P<S>[0-5]?\d))?)?(?![0-9])"
@@ -109,6 +114,7 @@ _DATES = (
     rf"{_START}{_D}{_ORDINAL}{_OF}{_B},?{_OF}(?P<y>(?:19|20)\d\d|\d\d){_END}{_AFTER}",  # RFC 5322
     rf"{_START}{_Y}[ _./-]\s?{_B}[ _./-]\s?{_D}{_END}{_AFTER}",
     rf"(?<![0-9.]){_Y}[-/._:]{_M}[-/._:]{_D}(?![0-9]){_AFTER}(?::\d{{4}}(?!\d))?",  # ISO 8601
+    rf"(?<![0-9.]){_Y}[-/._]{_MM}[-/._]{_DD}{_PLAIN}",
     rf"{_START}{_Y}年\s?{_M}月\s?{_D}日(?:\s*{_T})?",
     rf"{_START}{_D}(?P<s>[/.-])\s?{_M}(?P=s)\s?{_Y}{_END}{_AFTER}",
     rf"{_START}{_M}(?P<s>[/-]){_D}(?P=s){_Y}{_END}{_AFTER}",
@@ -138,7 +144,7 @@ _EMACS = re.compile(
     r"\((?P<high>1[5-9]\d{3}|2\d{4}|3[0-3]\d{3}) (?P<low>\d{1,5})(?: \d{1,6}){0,2}\)"
 )
 _EPOCH = re.compile(
-    r"(?<![0-9A-Za-z.])(?P<e>1\d{9})(?:[.]\d{1,9}|\d{3}|\d{6}|\d{9})?(?:[uU]?[lL]{0,2})"
+    r"(?<![0-9A-Za-z.])(?P<e>1\d{9}|2[01]\d{8})(?:[.]\d{1,9}|\d{3}|\d{6}|\d{9})?(?:[uU]?[lL]{0,2})"
     r"(?![0-9A-Za-z])"
 )
 _FILETIME = re.compile(r"(?<![0-9A-Za-z.])(?P<e>1[23]\d{16}|6[34]\d{16})(?:[uU]?[lL]{0,2})(?!\w)")
