@@ -28,6 +28,7 @@ _BUILT = re.compile(
 )
 _NEAR = 10 * _DAY
 """Seconds between two builds whose dates nothing calls those of builds."""
+_STAMP = re.compile(r"stamp|\btime\b|\bepoch\b|\bts\b|\b[cmab]time\b")
 _COPYRIGHT = re.compile(r"copyright|copyleft|\bc\b|year|all rights|date|\bth\b|built|generated|©")
 _DIGITS = b"0123456789"
 
@@ -70,7 +71,9 @@ def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
         case "number" | "hex":
             near = apart is not None and apart <= _APART
             alone = change.lines()[0].strip() == one.text
-            return True if near or (one.form != "hex" and (_meant(change) or alone)) else None
+            named = _STAMP if one.form == "hex" else _MEANT
+            said = bool(named.search(line_words(change))) or (alone and one.form != "hex")
+            return True if near or said else None
         case "month":
             near = apart is not None and apart <= _YEARS * 366 * _DAY
             return True if near or _BUILT.search(line_words(change)) else None

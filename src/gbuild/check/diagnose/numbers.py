@@ -44,7 +44,8 @@ def beside(
         words = before(difference, _SIZED)
         if ahead.search(words) or behind.match(after(difference, _SIZED)):
             evidence = versus(one, two)
-            if float(max(one, two, key=float)) > most:
+            united = not units and difference.right[:1].isalpha()
+            if united or float(max(one, two, key=float)) > most:
                 return None
             if _SETTING.search(words[-_CLOSE:]):
                 return None if units and all(map(_round, (one, two))) else Weak(evidence)

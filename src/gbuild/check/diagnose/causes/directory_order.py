@@ -10,7 +10,7 @@ from gbuild.check.diagnose.differences import Difference, Order
 _LONGEST = 512
 """Characters at the end of a line that are looked at."""
 
-_FILE = re.compile(r"[\w@+.,/ -]*(?:/[\w@+.-]+|\w\.\w{1,8})/?[\"',;)>]{0,3}\s*\Z")
+_FILE = re.compile(r"[\w@+.,/ -]*(?:/[\w@+.-]+|\w\.\w{1,8})[/\"',;)>]{0,4}\s*\Z")
 _COMMAND = re.compile(r"(?:\A|\s)--?[A-Za-z]|\A\s*[A-Z]{2,8}\s+\S")
 """An option, or what make(1) writes for one: such a line is a command, and no name."""
 _TAG = re.compile(r"<[^<>]{1,200}>")

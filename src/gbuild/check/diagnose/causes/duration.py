@@ -58,7 +58,7 @@ def _taken(change: Change, one: str, line: str) -> bool:
     unit = one[-1:] in "smh" or bool(_UNIT.match(after))
     if (unit and _DONE.search(line)) or (_RATE.match(after) and not one[-1:].isalpha()):
         return True
-    fraction = "." in one or "," in one or ":" in one
+    fraction = "<test" in line or "." in one or "," in one or ":" in one
     words = before(change, _DIGITS)
     key = _KEY.search(words)
     plain = fraction or bool(re.search(r"\b(?:ms|sec\w*|millis\w*|elapsed|duration|took)\b", words))

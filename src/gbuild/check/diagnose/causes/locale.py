@@ -20,6 +20,8 @@ _VALUE = re.compile(
     r"shift_jis|utf-?16|big5|gbk?\d*)\Z",
     re.IGNORECASE,
 )
+_LANGUAGE = re.compile(r"\A(?:lang|language)\W*\Z")
+_CODE = re.compile(r"[a-z]{2}(?:[_-]\w+)?\Z|C\Z")
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.@-"
 
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+\Z|\d{1,3}(?:\.\d{3}){2,}\Z")
@@ -45,7 +47,11 @@ def _explains(difference: Difference) -> str | None:
                 return versus(*change.lines())
             if translated(*change.lines()):
                 return versus(*change.lines())
-            if one != two and (values or (_NAMED.search(before) and one and two)):
+            named = _NAMED.search(before)
+            spoken = all(_CODE.match(word) for word in (one, two)) or not (
+                named and _LANGUAGE.match(named[0])
+            )
+            if one != two and (values or (named and spoken and one and two)):
                 return versus(one, two)
         case _:
             pass

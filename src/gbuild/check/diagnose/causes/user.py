@@ -20,6 +20,7 @@ _SURE = re.compile(
 )
 _BARE = re.compile(r"(?<!by )(?<!as )\b(?:user|group|groups|builder|packager)\Z")
 """Words that a name follows, and as well any other word: user guide."""
+_NUMBERED = re.compile(r"\b[ug]id\Z")
 _PERHAPS = re.compile(
     r"(?:\b(?:author|creator|created by|by|maintainer|changed by|person|full ?name|gecos|"
     r"developer|operator)|for|packaged .*)" + _FILLER
@@ -30,7 +31,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?\Z|(?:0|[5-9]\d\d|\d{4,6})\
 """A name, or a number: those of persons start at 500 or 1000."""
 _ACCOUNTS = (
     "nobody nogroup daemon bin mail news www-data backup sshd apache nginx postgres mysql http "
-    "redis named ftp lp sys games man proxy list irc gnats systemd-network messagebus ntp"
+    "redis named ftp lp sys games man proxy list irc gnats systemd-network messagebus ntp "
+    "admin guest"
 )
 _SERVICES = frozenset(_ACCOUNTS.split())
 """Accounts that a service runs as; nobody builds as one of them and as another one."""
@@ -70,6 +72,7 @@ def _named(change: Change, one: str, two: str) -> str | None:
         return Weak(versus(one, two)) if mail else versus(one, two)
     words = before(change, _WORD)
     code = all(word.endswith((".user", ".name")) for word in (one, two))
+    code = code or (bool(_NUMBERED.search(words)) and not (one.isdigit() or two.isdigit()))
     bare = left[-1:].isspace() and left.rstrip()[-1:] not in (*":=>\"'|,(", "") and "\t" not in left
     if code or left.endswith(("/", "\\", "@")) or (bare and _BARE.search(words)):
         return None
