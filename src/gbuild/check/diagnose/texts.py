@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
-from itertools import accumulate
+from itertools import accumulate, groupby
 
 from gbuild.check.diagnose.differences import Change, Difference, Order
 
 _LINES = 15_000
+_MANY = 500
+"""Lines from which on it matters how they are compared."""
 _TOKENS = 60_000
 CONTEXT = 240
 """Bytes around a change that are kept with it."""
@@ -103,6 +105,11 @@ def blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[str, in
     head = alike(one, two)
     tail = alike(one[head:][::-1], two[head:][::-1])
     ends = len(one) - tail, len(two) - tail
+    if len(one) == len(two) and ends[0] - head > _MANY:
+        same = [x == y for x, y in zip(one[head : ends[0]], two[head : ends[1]], strict=True)]
+        if 2 * sum(same) > len(same):  # nearly all in its place: no need to look for it
+            yield from _in_place(same, head)
+            return
     for start in range(head, max(ends), _LINES):
         parts = (
             one[start : min(start + _LINES, ends[0])],
@@ -110,6 +117,16 @@ def blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[str, in
         )
         for tag, i1, i2, j1, j2 in SequenceMatcher(None, *parts).get_opcodes():
             yield tag, i1 + start, i2 + start, j1 + start, j2 + start
+
+
+def _in_place(same: Sequence[bool], head: int) -> Iterator[tuple[str, int, int, int, int]]:
+    """Yield the runs of what differs in sequences of one length, as difflib would."""
+    at = 0
+    for equal, run in groupby(same):
+        end = at + len(list(run))
+        if not equal:
+            yield "replace", head + at, head + end, head + at, head + end
+        at = end
 
 
 def alike(one: Sequence[object], two: Sequence[object]) -> int:
