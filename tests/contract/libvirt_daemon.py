@@ -26,6 +26,12 @@ set -e
 for name in etc run lib cache log; do
     mount --bind "$1/$name" "$(cat "$1/$name.place")"
 done
+if ! getent passwd libvirt-qemu > /dev/null; then
+    { cat /etc/passwd; echo "libvirt-qemu:x:64055:64055::/:/usr/sbin/nologin"; } > "$1/passwd"
+    { cat /etc/group; echo "libvirt-qemu:x:64055:"; } > "$1/group"
+    mount --bind "$1/passwd" /etc/passwd
+    mount --bind "$1/group" /etc/group
+fi
 exec libvirtd --pid-file "$1/pid" --config "$1/etc/libvirtd.conf"
 """
 _QEMU = """
