@@ -1,7 +1,9 @@
 """A libvirt daemon on private folders, in a mount namespace of its own, ended whatever happens.
 
 Folders of this host that are missing are made, empty, to mount the private ones on, and stay: to
-remove one would take it away from another daemon that has just mounted there, too.
+remove one would take it away from another daemon that has just mounted there, too. The daemon
+looks up the user that libvirt-daemon-system makes before it reads its configuration, and ends
+where there is none.
 """
 
 from __future__ import annotations
