@@ -183,7 +183,7 @@ def tars() -> list[Pair]:
             "initrd.cpio",
             cpio(a, b, inode=721),
             cpio(later, b, inode=90313),
-            "timestamp process-id",
+            "timestamp file-system",
             "tar-dates",
         ),
     ]

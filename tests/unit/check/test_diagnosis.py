@@ -82,9 +82,35 @@ def test_a_number_is_found_as_a_whole() -> None:
     assert diagnose("f", b"n = 91000;", b"n = 94321;", known=known).unknown
 
 
+def test_dates_that_lie_days_apart_are_those_of_a_table() -> None:
+    one, two = ("".join(f"{n},{y}-0{n}-05\n" for n in range(1, 6)) for y in (2023, 2024))
+    found = diagnose("releases.csv", one.encode(), two.encode())
+    assert (found.traces, found.unknown) == ((), True)
+
+
+def test_weak_evidence_counts_only_where_all_is_explained() -> None:
+    alone = diagnose("f", b"author: anna\n", b"author: marek\n")
+    assert [trace.cause for trace in alone.traces] == ["user"]
+    other = diagnose("f", b"author: anna\nn = 4\n", b"author: marek\nn = 5\n")
+    assert (other.traces, other.unknown) == ((), True)
+
+
+def test_values_that_are_proven_once_are_known_elsewhere() -> None:
+    one, two = (b"Built-By: %s\nx %s y\n" % (name, name) for name in (b"anna", b"marek"))
+    found = diagnose("f", one, two)
+    assert {trace.cause for trace in found.traces} == {"user"}
+    assert not found.unknown
+
+
+def test_a_date_may_be_of_another_time_and_another_zone() -> None:
+    one, two = b"Built: 2024-03-05 14:22:11 +0100\n", b"Built: 2025-08-21 03:08:59 +0300\n"
+    found = {trace.cause for trace in diagnose("f", one, two).traces}
+    assert found == {"timestamp", "timezone"}
+
+
 def test_many_traces_of_one_cause_are_counted(tmp_path: Path) -> None:
     for side, year in (("a", 2026), ("b", 2027)):
-        lines = "".join(f"{n}: {year}-01-{n:02} 10:00:00\n" for n in range(1, 20))
+        lines = "".join(f"{n}: {year}-01-09 10:00:{n:02}\n" for n in range(1, 20))
         (tmp_path / side).write_text(lines)
     traces = diagnose_files(tmp_path / "a", tmp_path / "b").traces
     assert len(traces) == 3

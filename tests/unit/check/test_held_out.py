@@ -15,7 +15,7 @@ from gbuild.check.diagnose.diagnosis import diagnose
 
 from .held_out import Pair, objects, texts
 from .held_out_archives import archives
-from .held_out_fourth import fourth
+from .held_out_fourth import fifth, fourth
 from .held_out_later import second
 from .held_out_third import mended_for, run_once
 
@@ -72,7 +72,14 @@ def test_the_pairs_are_many_and_some_have_no_cause() -> None:
 
 
 def test_few_names_are_wrong_and_few_are_missed() -> None:
-    for pairs in (first(), [_turned(pair) for pair in first()], mended_for(), run_once(), fourth()):
+    for pairs in (
+        first(),
+        [_turned(pair) for pair in first()],
+        mended_for(),
+        run_once(),
+        fourth(),
+        fifth(),
+    ):
         _judge(count(pairs))
 
 
@@ -99,10 +106,10 @@ def test_the_third_set_is_large_enough() -> None:
     assert all(pair.first != pair.second for pair in pairs)
 
 
-def test_the_fourth_set_is_large_enough() -> None:
-    pairs = fourth()
-    assert len({pair.name for pair in pairs}) == len(pairs) == 116
-    assert sum(not pair.causes for pair in pairs) >= 20
+@pytest.mark.parametrize(("pairs", "size", "none"), [(fourth(), 116, 29), (fifth(), 178, 41)])
+def test_the_later_sets_are_large_enough(pairs: list[Pair], size: int, none: int) -> None:
+    assert len({pair.name for pair in pairs}) == len(pairs) == size
+    assert sum(not pair.causes for pair in pairs) == none
     assert all(pair.first != pair.second for pair in pairs)
 
 
@@ -113,6 +120,8 @@ def test_the_fourth_set_is_large_enough() -> None:
         ("second set", second()),
         ("third set, first half, after mending", mended_for()),
         ("third set, second half, after mending", run_once()),
+        ("fourth set, after mending", fourth()),
+        ("fifth set, after mending", fifth()),
     ],
 )
 def test_the_page_tells_the_counts_as_they_are(row: str, pairs: list[Pair]) -> None:

@@ -18,6 +18,8 @@ import zipfile
 import zlib
 from collections.abc import Callable
 
+from gbuild.check.diagnose.arrays import array, is_array
+from gbuild.check.diagnose.databases import sqlite
 from gbuild.check.diagnose.keys import is_pem, pem
 from gbuild.check.diagnose.member import LARGEST, Container, Member, TooLarge
 from gbuild.check.diagnose.pages import pdf, png
@@ -244,6 +246,8 @@ _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Container]], ..
     (lambda data: data.startswith(b"!<arch>\n"), _ar),
     (lambda data: data.startswith(b"%PDF-"), pdf),
     (is_pem, pem),
+    (is_array, array),
+    (lambda data: data.startswith(b"SQLite format 3\0"), sqlite),
     (lambda data: data.startswith(b"\x89PNG\r\n\x1a\n"), png),
     (lambda data: data.startswith(b"\xed\xab\xee\xdb"), rpm),
     (lambda data: data[:6] in (b"070701", b"070702"), _cpio),

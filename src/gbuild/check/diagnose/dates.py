@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 
 from gbuild.check.diagnose.differences import Change
@@ -13,6 +16,7 @@ from gbuild.check.diagnose.phrases import before, line_words
 
 _WINDOW = 90
 """Characters on either side of a change in which a date may begin or end."""
+_HOUR = 3_600
 _QUARTER, _DAY, _FARTHEST = 900, 86_400, 26 * 3_600
 _APART = 40 * _DAY
 """Seconds between two builds of one thing, at most, where nothing says that they are times."""
@@ -69,34 +73,73 @@ def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
     apart = _apart(one, two)
     match one.form:
         case "number" | "hex":
-            near = apart is not None and apart <= _APART
-            alone = change.lines()[0].strip() == one.text
-            named = _STAMP if one.form == "hex" else _MEANT
-            said = bool(named.search(line_words(change))) or (alone and one.form != "hex")
-            return True if near or said else None
+            sure = apart <= _APART or _number_meant(change, one)
         case "month":
-            near = apart is not None and apart <= _YEARS * 366 * _DAY
-            return True if near or _BUILT.search(line_words(change)) else None
+            sure = apart <= _YEARS * 366 * _DAY or bool(_BUILT.search(line_words(change)))
         case "year":
-            near = apart is not None and apart <= 2 * _YEARS * 366 * _DAY
-            return False if near and _COPYRIGHT.search(line_words(change) or "") else None
+            near = apart <= 2 * _YEARS * 366 * _DAY
+            return False if near and _COPYRIGHT.search(line_words(change)) else None
         case "part":
             return False if _meant(change) else None
         case "clock":
-            return True if one.fine or (_meant(change)) else None
+            # below an hour, it is how long something is; with an arrow, a place in a film
+            passed = max(one.clock or 0, two.clock or 0) < _HOUR or "-->" in change.lines()[0]
+            sure = not passed and (one.fine or _meant(change))
         case _:
-            near = apart is not None and apart <= _NEAR
-            written = one.clock is not None or _meant(change)
-            return written and (near or bool(_BUILT.search(line_words(change))))
+            near = apart <= _NEAR or bool(_BUILT.search(line_words(change)))
+            return near and (one.clock is not None or _meant(change))
+    return sure or None
+
+
+def _number_meant(change: Change, one: Moment) -> bool:
+    """Say whether something calls a number a time, or a line has nothing else."""
+    named = _STAMP if one.form == "hex" else _MEANT
+    alone = one.form != "hex" and change.lines()[0].strip() == one.text
+    return alone or (bool(named.search(line_words(change))) and _assigned(change))
+
+
+_NUMBER = re.compile(r"(?:0x)?[0-9a-fA-F]*\Z")
+_SET = re.compile(r"[:=>\"'(,{\[]\s*-?\Z|built \w*\s*\Z|at \Z", re.IGNORECASE)
+
+
+def _assigned(change: Change) -> bool:
+    """Say whether a number is the value of something, and no word of a sentence."""
+    left = _NUMBER.sub("", change.left.decode("utf-8", "replace"))
+    return bool(_SET.search(left)) or bool(_BUILT.search(line_words(change)))
+
+
+def scattered(changes: Iterable[Change]) -> bool:
+    """Say whether the dates of one side are far from one another: a table has them, no build."""
+    days: list[set[date]] = [set(), set()]
+    for change in changes:
+        found = dated(change)
+        if found is None or found.a.form not in ("date", "part") or said_to_be_built(change):
+            continue
+        for side, moment in zip(days, (found.a, found.b), strict=True):
+            if moment.day:
+                side.add(moment.day)
+    return any(side and (max(side) - min(side)).days > _SPREAD for side in days)
+
+
+_SPREAD = 1
+"""Days that a build may take."""
+_VALID = re.compile(r"not (?:before|after)|expir|valid|until|since")
+
+
+def said_to_be_built(change: Change) -> bool:
+    """Say whether a line tells that its date is that of a build, or of what lasts from then."""
+    words = line_words(change)
+    return bool(_BUILT.search(words) or _VALID.search(words))
 
 
 def _meant(change: Change) -> bool:
     return bool(_MEANT.search(line_words(change)) or _MEANT.search(before(change, _DIGITS)))
 
 
-def _apart(one: Moment, two: Moment) -> float | None:
+def _apart(one: Moment, two: Moment) -> float:
+    """Return the seconds between two days; where one is not told, they are not near."""
     if one.day is None or two.day is None:
-        return None
+        return math.inf
     return abs((one.day - two.day).total_seconds())
 
 

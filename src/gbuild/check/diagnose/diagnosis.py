@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.causes import all_causes
+from gbuild.check.diagnose.dates import said_to_be_built, scattered
 from gbuild.check.diagnose.differences import Change, Difference, Order
 from gbuild.check.diagnose.member import LARGEST
 from gbuild.check.diagnose.walk import MOST, differences
@@ -75,7 +76,7 @@ def diagnose(name: str, a: bytes, b: bytes, *, known: Sequence[Known] = ()) -> D
         seen.append(_Seen(difference, *(named or (None, ""))))
         if named:
             seen += _added(difference, named[0])
-    return _judged(_sure(_propagated(seen)), cut=cut)
+    return _judged(_sure(_of_builds(_propagated(seen))), cut=cut)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,30 @@ def _pair(difference: Difference) -> tuple[str, str]:
     return one.casefold(), two.casefold()
 
 
+def _of_builds(seen: Sequence[_Seen]) -> list[_Seen]:
+    """Drop the dates of a text that no build can have had at once."""
+    dates: dict[str, list[Change]] = {}
+    for each in seen:
+        if isinstance(each.difference, Change) and _is_date(each):
+            dates.setdefault(each.difference.where, []).append(each.difference)
+    tables = {where for where, changes in dates.items() if scattered(changes)}
+    return [
+        _Seen(each.difference, None, "")
+        if isinstance(each.difference, Change)
+        and each.difference.where in tables
+        and _is_date(each)
+        and not said_to_be_built(each.difference)
+        else each
+        for each in seen
+    ]
+
+
+def _is_date(seen: _Seen) -> bool:
+    change = seen.difference
+    dated_ = seen.cause is not None and seen.cause.name == "timestamp"
+    return dated_ and isinstance(change, Change) and change.text
+
+
 def _sure(seen: Sequence[_Seen]) -> list[_Seen]:
     """Drop weak evidence where something in its line, or another version, is unexplained."""
     lines = set()
@@ -149,10 +174,11 @@ def _sure(seen: Sequence[_Seen]) -> list[_Seen]:
 
 
 def _unsure(difference: Difference, lines: set[tuple[str, int]]) -> bool:
-    """Say whether something unexplained is in the same line; for an order, in the same text."""
-    if isinstance(difference, Change):
-        return (difference.where, difference.line if difference.text else _BINARY) in lines
-    return any(where == difference.where for where, _ in lines)
+    """Say whether something of the same text, or of the same bytes, is unexplained."""
+    binary = isinstance(difference, Change) and not difference.text
+    if binary:
+        return (difference.where, _BINARY) in lines
+    return any(where == difference.where and line != _BINARY for where, line in lines)
 
 
 def _may_follow(difference: Difference) -> bool:
@@ -172,8 +198,9 @@ def _explained(difference: Difference, known: Sequence[Known]) -> tuple[Cause, s
 
 def _added(difference: Difference, but: Cause) -> list[_Seen]:
     """Return second causes of a difference that is explained."""
+    part = isinstance(difference, Order) and not difference.whole
     return [
-        _Seen(difference, cause, evidence)
+        _Seen(difference, cause, Weak(evidence) if part else evidence)
         for cause in all_causes()
         if cause.adds and cause is not but and (evidence := cause.adds(difference))
     ]

@@ -2,7 +2,7 @@
 
 Formats: python bytecode (PEP 552), PE/COFF (Microsoft's "PE Format"), the superblocks of ext
 (https://docs.kernel.org/filesystems/ext4/) and squashfs, FAT's boot sector, ISO 9660 (ECMA-119),
-OpenType fonts (head), Ogg (RFC 3533), SQLite.
+OpenType fonts (head), Ogg (RFC 3533).
 """
 
 from __future__ import annotations
@@ -147,13 +147,14 @@ def _iso_records(data: bytes, root: int) -> list[tuple[int, int]]:
 _MOST_RECORDS = 100_000
 
 
-def _sqlite(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
-    """Counters of changes follow what was changed (sqlite.org/fileformat.html, 1.3)."""
-    known = data.startswith(b"SQLite format 3\0") and len(data) >= 100
-    return ({}, [(24, 28), (92, 96)]) if known else None
-
-
 _READERS: tuple[tuple[str, _Reader], ...] = (
-    ("pyc", _pyc), ("pe", _pe), ("ext", _ext), ("squashfs", _squashfs), ("fat", _fat),
-    ("ttf", _ttf), ("ogg", _ogg), ("x509", times), ("iso", _iso), ("sqlite", _sqlite),
-)  # fmt: skip
+    ("pyc", _pyc),
+    ("pe", _pe),
+    ("ext", _ext),
+    ("squashfs", _squashfs),
+    ("fat", _fat),
+    ("ttf", _ttf),
+    ("ogg", _ogg),
+    ("x509", times),
+    ("iso", _iso),
+)

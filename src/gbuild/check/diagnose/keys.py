@@ -14,6 +14,9 @@ _BLOCK = re.compile(
     rb"-----BEGIN ([A-Z0-9 ]{3,40})-----\r?\n(.*?)-----END \1-----\r?\n?", re.DOTALL
 )
 _TIME = re.compile(rb"\x17\x0d(\d{12}Z)|\x18\x0f(\d{14}Z)")
+_SERIAL = re.compile(rb"\x30[\x81\x82].{1,2}\x30[\x81\x82].{1,2}\xa0\x03\x02\x01.\x02.", re.DOTALL)
+_DRAWN = 8
+"""Bytes of a serial number that is drawn; a short one is counted."""
 SECRET = ("PRIVATE KEY", "DH PARAMETERS")
 """What is drawn anew, whenever it is made."""
 
@@ -42,7 +45,9 @@ def times(data: bytes) -> tuple[dict[str, str], list[tuple[int, int]]] | None:
     if len(found) < 2:
         return None
     first = found[0]
-    return (
-        {"created": (first[1] or first[2]).decode()},
-        [(match.start() + 2, match.end()) for match in found],
-    )
+    fields = {"created": (first[1] or first[2]).decode()}
+    if serial := _SERIAL.match(data[:32]):
+        at = serial.end()
+        length = min(data[at - 1], 20)
+        fields["serial"] = data[at : at + length].hex() if length >= _DRAWN else ""
+    return fields, [(match.start() + 2, match.end()) for match in found]

@@ -110,7 +110,7 @@ _LISTED = (
 
 _DATES = (
     rf"{_B}\s+{_D},?\s+{_T}\s+{_Y}{_END}",  # ctime(3), date(1)
-    rf"{_B}\s+{_D}{_ORDINAL},?\s+{_Y}{_END}{_AFTER}",  # __DATE__
+    rf"{_B},?\s+{_D}{_ORDINAL},?\s+{_Y}{_END}{_AFTER}",  # __DATE__
     rf"{_START}{_D}{_ORDINAL}{_OF}{_B},?{_OF}(?P<y>(?:19|20)\d\d|\d\d){_END}{_AFTER}",  # RFC 5322
     rf"{_START}{_Y}[ _./-]\s?{_B}[ _./-]\s?{_D}{_END}{_AFTER}",
     rf"(?<![0-9.]){_Y}[-/._:]{_M}[-/._:]{_D}(?![0-9]){_AFTER}(?::\d{{4}}(?!\d))?",  # ISO 8601

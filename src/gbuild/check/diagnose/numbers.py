@@ -16,24 +16,26 @@ _SETTING = re.compile(r"\b(?:max|maximum|min|minimum|limit|default|length|size o
 """Words of what somebody chose."""
 
 
+_ASSIGNED = re.compile(r"[\w\"']\s*[:=]{1,2}\s*[\"']?\d*\Z|\w\s+\d*\Z")
 _CLOSE = 20
 """Characters before a number that speak of it."""
 
 
 def beside(
-    names: str, *, units: str = "", most: float = 1e18
+    names: str, *, units: str = "", most: float = 1e18, chosen: str = "(?!)"
 ) -> Callable[[Difference], str | None]:
     """Return what explains a number that changed beside one of ``names``.
 
     ``names`` and ``units`` are regular expressions of words (see :mod:`.phrases`): the first
     before the number, or right after it; the second may follow it. Larger ones than ``most`` are
-    something else.
+    something else. What ``chosen`` matches may be a setting, where it is assigned.
     """
     ahead = re.compile(
         rf"(?<!\w)(?:{names})(?: (?:is|was|are|value|content|of|count|number|num|n|total|kb|mb|gb|"
         r"bytes|kib|mib|gib|unit|size|used|to|as|set|using|x))*\Z"
     )
     behind = re.compile(rf"(?:{units or '(?!)'})?\s?(?:{names})\b")
+    setting = re.compile(rf"(?:{chosen})\Z")
 
     def explains(difference: Difference) -> str | None:
         if not isinstance(difference, Change) or not difference.text:
@@ -42,15 +44,16 @@ def beside(
         if not (_PLAIN.match(one) and _PLAIN.match(two)) or one == two:
             return None
         words = before(difference, _SIZED)
-        if ahead.search(words) or behind.match(after(difference, _SIZED)):
-            evidence = versus(one, two)
-            united = not units and difference.right[:1].isalpha()
-            if united or float(max(one, two, key=float)) > most:
-                return None
-            if _SETTING.search(words[-_CLOSE:]):
-                return None if units and all(map(_round, (one, two))) else Weak(evidence)
-            return evidence
-        return None
+        united = not units and difference.right[:1].isalpha()
+        if united or float(max(one, two, key=float)) > most:
+            return None
+        if not (ahead.search(words) or behind.match(after(difference, _SIZED))):
+            return None
+        evidence = versus(one, two)
+        if _SETTING.search(words[-_CLOSE:]):
+            return None if units and all(map(_round, (one, two))) else Weak(evidence)
+        assigned = _ASSIGNED.search(difference.before) and setting.search(words)
+        return Weak(evidence) if assigned else evidence
 
     return explains
 

@@ -50,6 +50,15 @@ def after(change: Change, characters: bytes) -> str:
     return normal(_BROKEN.split(right.partition("\n")[0])[0][:_FAR])
 
 
+_KERNEL = re.compile(r"#\d+\S* (?:SMP|PREEMPT)")
+_IMAGE = re.compile(r"Linux version|UTS_VERSION|^#\d|compile|built", re.IGNORECASE)
+
+
+def about_kernel(line: str) -> bool:
+    """Say whether a line is what uname(1) says: its date is that of the kernel that runs."""
+    return bool(_KERNEL.search(line)) and not _IMAGE.search(line)
+
+
 def line_words(change: Change) -> str:
     """Return the words of the line of the first side."""
     return normal(change.lines()[0])

@@ -50,6 +50,13 @@ def of_texts(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
         if pairs := _moved_only(one, two):
             yield Order(where=where, kind="text", a=_texts(pairs[0]), b=_texts(pairs[1]))
         return
+    if numbered := _numbered(one, two):
+        here, there = numbered
+        yield Order(where=where, kind="text", a=_texts(here), b=_texts(there), whole=False)
+        likes = {_plain(line): line for line in two}
+        for number, line in enumerate(one):
+            yield from of_lines(where, line, likes[_plain(line)], line=number)
+        return
     moved = _moved(one, two)
     if len(moved) > 1:
         one_moved, two_moved = ([x for x in e if x in moved] for e in (one, two))
@@ -81,6 +88,26 @@ def _moved_only(one: Sequence[bytes], two: Sequence[bytes]) -> tuple[list[bytes]
     head = alike(here, there)
     tail = alike(here[head:][::-1], there[head:][::-1])
     return list(one[head : len(one) - tail]), list(two[head : len(two) - tail])
+
+
+_DIGITS = re.compile(rb"[0-9.:]+")
+
+
+def _plain(line: bytes) -> bytes:
+    """Return a line without its numbers."""
+    return _DIGITS.sub(b"#", line)
+
+
+def _numbered(
+    one: Sequence[bytes], two: Sequence[bytes]
+) -> tuple[Sequence[bytes], Sequence[bytes]] | None:
+    """Return lines that are in another order, when they differ in no more than numbers, too."""
+    if not _SEPARATED <= len(one) == len(two) <= _LINES:
+        return None
+    here, there = [_plain(line) for line in one], [_plain(line) for line in two]
+    known = len(set(here)) == len(here) and Counter(here) == Counter(there)
+    moved = sum(x != y for x, y in zip(here, there, strict=True))
+    return (one, two) if known and moved >= _SEPARATED - 1 else None
 
 
 def _moved(one: Sequence[bytes], two: Sequence[bytes]) -> frozenset[bytes]:

@@ -24,8 +24,13 @@ _DATA = (".rodata", ".data", ".comment", ".interp", ".note.package")
 
 _DRAWN = re.compile(r"(?<=\.)[0-9a-f]{6,16}\b")
 """What gcc -flto puts at the end of the names of sections."""
+_FOLLOW = ("packed size", "method")
+"""Fields that follow the content of a member."""
 _LIKE = 200
 """Strings of a table that one is compared with to find its like."""
+_NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_.-]{2,}")
+_LOOKED_AT = 1 << 24
+_SEVERAL = 3
 _TAIL, _HEAD = re.compile(rb"[\x09\x20-\x7e]*\Z"), re.compile(rb"[\x09\x20-\x7e]*")
 _STRING_AT_LEAST, _BESIDE = 8, 4
 """Bytes of a string in a file that is no text, and those of them that are alike."""
@@ -85,12 +90,15 @@ def _of_members(place: str, kind: str, a: Member, b: Member, depth: int) -> Iter
     if a.name != b.name:
         yield Field(where=place, kind=kind, name="member name", a=a.name, b=b.name)
     for field in _fields(place, kind, a.fields, b.fields):
-        if field.name != "packed size" or a.data == b.data:  # else it follows the content
+        if field.name not in _FOLLOW or a.data == b.data:  # else it follows the content
             yield field
     if kind == "elf" and (moved := _strings_moved(a, b)):
         yield Order(where=place, kind="program", a=moved[0], b=moved[1])
+        return
     inner = _of_strings if kind == "elf" and a.name.endswith("_str") else _of_files
     for difference in inner(place, a.data, b.data, depth + 1):
+        if kind == "elf" and isinstance(difference, Order):
+            continue  # names of sections' tables follow the order of what was linked
         if kind == "elf" and isinstance(difference, Change):
             yield replace(difference, program=not a.name.startswith(_DATA))
         else:
@@ -169,10 +177,22 @@ def _of_bytes(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
         return
     if _is_text(a) and _is_text(b):
         yield from of_texts(where, a, b)
+    elif moved := _names_moved(a, b):
+        yield Order(where=where, kind="strings", a=moved[0], b=moved[1])
     elif len(a) == len(b):
         yield from _of_equal_length(where, a, b)
     else:
         yield from _of_pieces(where, a, b)
+
+
+def _names_moved(a: bytes, b: bytes) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Return the names in two files that are in another order, when nothing else differs."""
+    if len(a) != len(b) or len(a) > _LOOKED_AT or Counter(a) != Counter(b):
+        return None
+    one, two = (tuple(x.decode("ascii") for x in _NAME.findall(side)) for side in (a, b))
+    moved = sum(x != y for x, y in zip(one, two, strict=False))
+    known = Counter(one) == Counter(two) and len(set(one)) == len(one)
+    return (one, two) if known and moved >= _SEVERAL else None
 
 
 def _is_text(data: bytes) -> bool:

@@ -40,7 +40,7 @@ def _mounted(one: str, two: str) -> bool:
 
 
 _NAME = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
-_BEGIN = re.compile(r"_?_?(?:build|builds|tmp|var_tmp|home|srv|usr_src|mnt|workspace|root)"
+_BEGIN = re.compile(r"(?:\A|\w*_)(?:build|builds|tmp|var_tmp|home|srv|usr_src|mnt|workspace|root)"
                     r"_+\w+_\w+", re.IGNORECASE)  # fmt: skip
 
 

@@ -13,6 +13,14 @@ _LONGEST = 512
 _FILE = re.compile(r"[\w@+.,/ -]*(?:/[\w@+.-]+|\w\.\w{1,8})[/\"',;)>]{0,4}\s*\Z")
 _COMMAND = re.compile(r"(?:\A|\s)--?[A-Za-z]|\A\s*[A-Z]{2,8}\s+\S")
 """An option, or what make(1) writes for one: such a line is a command, and no name."""
+_MEDIA = re.compile(
+    r"\b(?:application|audio|image|text|video|font|message|model|chemical)/[\w.+-]+\W*\Z"
+)
+"""What a file is, and not where."""
+_TYPED = re.compile(r"\.\w{2,4}\W*\Z")
+_MANGLED = re.compile(r"\b\w+_(?:svg|png|jpg|gif|xml|html|css|js|txt|ui|qml|json|glsl|wav|ttf)\b")
+"""A name of a file as a name of C."""
+_WORD = re.compile(r"[A-Za-z]{3}")
 _TAG = re.compile(r"<[^<>]{1,200}>")
 
 _PLAIN = re.compile(r"[\"']?[\w./@+-]*[A-Za-z_]\w*\.[A-Za-z]\w{0,7}[\"']?[,;]?\Z")
@@ -25,10 +33,8 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Order(kind="text", a=a, b=b):
             moved = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
-            files = sum(
-                bool(_FILE.search(_bare(x[-_LONGEST:]))) and not _COMMAND.search(x)
-                for x, _ in moved
-            )
+            moved = [p for p in moved if _WORD.search(p[0])] or moved
+            files = sum(_names_file(x) for x, _ in moved)
             if files >= _MOST * len(moved):
                 x, y = moved[0]
                 return f"{len(moved)} names in another order: {versus(x.strip(), y.strip())}"
@@ -42,6 +48,12 @@ def _explains(difference: Difference) -> str | None:
         case _:
             pass
     return None
+
+
+def _names_file(line: str) -> bool:
+    bare = _bare(line[-_LONGEST:])
+    other = _COMMAND.search(line) or (_MEDIA.search(bare) and not _TYPED.search(bare))
+    return bool(_FILE.search(bare) or _MANGLED.search(bare)) and not other
 
 
 def _bare(line: str) -> str:

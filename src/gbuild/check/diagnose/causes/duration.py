@@ -6,11 +6,11 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference
-from gbuild.check.diagnose.phrases import before
+from gbuild.check.diagnose.phrases import before, line_words
 
 _DIGITS = b"0123456789.,:msh"
 _NUMBER = re.compile(
-    r"(?:\d+h)?(?:\d+m)?\d+(?:[.,]\d+)?(?:m?s)?\Z|(?:\d+:)?\d+:\d\d(?:[.,]\d+)?\Z|\d+[hm]\Z"
+    r"(?:\d+h)?(?:\d+m)?\d*(?:[.,]?\d+)?(?:m?s)?\Z|(?:\d+:)?\d+:\d\d(?:[.,]\d+)?\Z|\d+[hm]\Z"
 )
 _KEY = re.compile(
     r"\b(?:(?:wall |cpu |user |sys |system |real |total |build |elapsed |run |compile |test |"
@@ -45,7 +45,7 @@ def _explains(difference: Difference) -> str | None:
             if not (_NUMBER.match(one) and _NUMBER.match(two)) or one == two:
                 return None
             line = change.lines()[0]
-            if _SETTING.search(line):
+            if _SETTING.search(line_words(change)):
                 return None
             return versus(one, two) if _taken(change, one, line) else None
         case _:

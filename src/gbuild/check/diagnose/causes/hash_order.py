@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import re
+
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Difference, Order
+
+_ENTRY = re.compile(
+    r"\s*(?:[\"'][^\"'\n]{1,80}[\"']\s*(?:(?:=>|:|=)\s*\S.*|,?)|[\w.-]+\s*(?:=>|[:=])\s*\S.*|"
+    r"\w+\(.{1,200}\)[,;]?)\s*\Z"
+)
+"""A word in quotes, a key and its value, a call with the entry."""
+_MOST = 0.8
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Order(kind="line", a=a, b=b):
+        case Order(kind="line" | "strings", a=a, b=b):
             return versus(" ".join(a), " ".join(b))
+        case _:
+            pass
+    return None
+
+
+def _adds(difference: Difference) -> str | None:
+    """Know lines that are entries of a table: it is a hash table that turned them around."""
+    match difference:
+        case Order(kind="text", a=a, b=b):
+            moved = [x for x, y in zip(a, b, strict=True) if x != y and x.strip(" \n\t{}[](),;")]
+            keys = {line.partition(":")[0] for line in moved if ": " in line}
+            if len(keys) == 1 and len(moved) > 1:
+                return None  # messages of one kind, not entries
+            if sum(bool(_ENTRY.match(line)) for line in moved) >= _MOST * len(moved):
+                return f"{len(moved)} entries: {versus(a[0].strip(), b[0].strip())}"
         case _:
             pass
     return None
@@ -20,4 +44,5 @@ CAUSE = Cause(
     title="the entries of a set or hash table were written in its own order",
     mend="sort before writing (sorted(...), sort keys ...); PYTHONHASHSEED=0 only hides it",
     explains=_explains,
+    adds=_adds,
 )

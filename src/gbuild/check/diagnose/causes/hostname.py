@@ -30,6 +30,7 @@ _ELSEWHERE = re.compile(
 """Words of machines that a program talks to."""
 _GIVEN = re.compile(r"[:=>\"'|\t]\s*\Z|\A\W{0,4}\w{1,10}\s+\Z")
 """What stands between a name and its value."""
+_ON = re.compile(r"\b(?!based|depend|used|locat)\w{3,}(?:ed|ilt|ran|run|ade) (?:on|at)\Z")
 _AT = re.compile(r"[\w.+-]@\Z")
 _UNAME = re.compile(r"\b(?:Linux|linux) \Z")
 _RELEASE = re.compile(rb" \d+\.\d+\.\d")
@@ -67,13 +68,11 @@ def _named(change: Change, one: str, two: str) -> str | None:
     platforms = [bool(_NO_HOST.match(word)) for word in (one, two)]
     if known or (_AT.search(left) and not mail) or (_SURE.search(words) and not all(platforms)):
         return versus(one, two)
-    perhaps = (
-        _GIVEN.search(left)
-        and _PERHAPS.search(words)
-        and not _ELSEWHERE.search(words)
-        and not any(platforms)
+    on = _ON.search(words) and all(any(c in "-0123456789" for c in w) for w in (one, two))
+    perhaps = on or (
+        _GIVEN.search(left) and _PERHAPS.search(words) and not _ELSEWHERE.search(words)
     )
-    return Weak(versus(one, two)) if mail or perhaps else None
+    return Weak(versus(one, two)) if perhaps and not mail and not any(platforms) else None
 
 
 def _is_name(word: str) -> bool:

@@ -15,11 +15,14 @@ _RELEASE = re.compile(
     r"[2-9]\.\d+\.\d+-\d+(?:\.\d+)*\.(?:fc|el)\d+[\w.]*\Z"
 )
 _NAMED = re.compile(
-    r"linux|kernel|uname|utsname|os ?release|osvers|os_release|os[._ ]?version|\bkver|"
+    r"linux|kernel(?!s)|uname|utsname|os ?release|osvers|os_release|os[._ ]?version|\bkver|"
     r"CMAKE_(?:HOST_)?SYSTEM|host_?system|platform",
     re.IGNORECASE,
 )
-_OTHER = re.compile(r"linux-(?:headers|libc)|compiler|\bgcc|needs|require|depends|>=|<=|version of")
+_OTHER = re.compile(
+    r"linux-(?:headers|libc)|compiler|\bgcc|needs|require|depends|>=|<=|version of|"
+    r"support|since|introduced|minimum"
+)
 _BUILT = re.compile(r"(?:uname|\blinux ).*#\d+\S* SMP|#\d+\S*(?:-\w+)? SMP", re.IGNORECASE)
 """A line with the field "version" of utsname: how the kernel was built."""
 

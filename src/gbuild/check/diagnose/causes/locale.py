@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.dates import dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.languages import translated, transliterated
@@ -43,8 +43,10 @@ def _explains(difference: Difference) -> str | None:
             lines = change.lines()
             if found := translated_date(*lines):
                 return versus(*found)
-            if _same_number(change) or _same_signs(*lines) or transliterated(*lines):
-                return versus(*change.lines())
+            if _same_number(change) or _same_signs(*lines):
+                return versus(*lines)
+            if transliterated(*lines):
+                return Weak(versus(*lines))
             if translated(*change.lines()):
                 return versus(*change.lines())
             named = _NAMED.search(before)
@@ -52,7 +54,7 @@ def _explains(difference: Difference) -> str | None:
                 named and _LANGUAGE.match(named[0])
             )
             if one != two and (values or (named and spoken and one and two)):
-                return versus(one, two)
+                return versus(one, two) if named else Weak(versus(one, two))
         case _:
             pass
     return None

@@ -14,9 +14,12 @@ _NAMES = (
     r"(?:\w+ )?parallel(?:ism)?(?: (?:level|jobs))*|concurrency|go ?max ?procs|build smp|loadavg"
 )
 
+_CHOSEN = r"workers?|threads?|processes|slots|shards|jobs|tasks"
+"""What somebody may have set by hand as well."""
+
 CAUSE = Cause(
     name="parallelism",
     title="the number of processors or jobs is in the artefact",
     mend="do not record it; if it decides how work is split, fix the number",
-    explains=beside(_NAMES, most=1024),
+    explains=beside(_NAMES, most=1024, chosen=_CHOSEN),
 )

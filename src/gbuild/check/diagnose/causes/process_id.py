@@ -1,4 +1,4 @@
-"""The number of a process, or of a file on its file system."""
+"""The number of a process."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.numbers import number_named
 from gbuild.check.diagnose.paths import numbered, paths
 
-_NAMES = r"p?pid|process(?: id)?|(?:st )?ino(?:de)?s?|job id|session id|getpid|thread id|tid|pgid"
-_INODES = re.compile(r"\s*(\d{3,10})\s+(?:[-dl][-rwxsStT]{9}\S*\s|\S+\s*\Z)")
-"""A line of ls -i."""
+_NAMES = r"p?pid|process(?: id)?|job id|session id|getpid|thread id|tid|pgid"
 _FILE = re.compile(r"(?:\A|[\s\"'=(/])[\w./-]*?[A-Za-z][._-]?(\d{2,7})(?:[._-]\w+)?\Z")
 _PASSING = re.compile(r"tmp|temp|\.lock|\.pid|\bpid|scratch|work|\.sock|\.o\b|core\.")
 """What is in the names of files that do not stay."""
@@ -32,14 +30,10 @@ def _explains(difference: Difference) -> str | None:
             return versus(*found)
         case Change(text=True) as change if (at := paths(change)) and (found := numbered(*at)):
             return versus(*found)
-        case Change(text=True) as change if found := (
-            _beside_messages(change) or _inodes(change) or _passing(change)
-        ):
+        case Change(text=True) as change if found := (_beside_messages(change) or _passing(change)):
             return versus(*found)
         case Field(kind="tar", name="header name", a=a, b=b):
             return versus(a, b)
-        case Field(kind="cpio" | "rpm", name="inode", a=a, b=b):
-            return f"inode {versus(a, b)}"
         case _:
             pass
     return None
@@ -51,20 +45,6 @@ def _beside_messages(change: Change) -> tuple[str, str] | None:
     before, after = change.left.rstrip(_DIGITS), change.right.lstrip(_DIGITS)
     known = any(b.search(before) and a.match(after) for b, a in _MESSAGES)
     return (one, two) if known and _NUMBER.match(one) and _NUMBER.match(two) else None
-
-
-def _inodes(change: Change) -> tuple[str, str] | None:
-    """Know the first column of ls -i: another number, the same name behind it."""
-    here, there = (_INODES.fullmatch(f"{line.rstrip()} ".rstrip()) or _INODES.match(line)
-                   for line in change.lines())  # fmt: skip
-    if here is None or there is None or here[1] == there[1]:
-        return None
-    rests = (
-        line.strip()[len(m[1]) :] for line, m in zip(change.lines(), (here, there), strict=True)
-    )
-    name, other = rests
-    wordy = bool(re.search(r"[A-Za-z]", name))
-    return (here[1], there[1]) if name == other and wordy and len(name.strip()) > 1 else None
 
 
 def _passing(change: Change) -> tuple[str, str] | None:
@@ -79,7 +59,7 @@ def _passing(change: Change) -> tuple[str, str] | None:
 
 CAUSE = Cause(
     name="process-id",
-    title="the number of a process or of an inode is in the artefact",
-    mend="do not use $$, getpid() or inode numbers for names that stay",
+    title="the number of a process is in the artefact",
+    mend="do not use $$ or getpid() for names that stay",
     explains=_explains,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.phrases import before
 
@@ -24,7 +24,7 @@ _NAMED = re.compile(
     r"(?: (?:is|was|for|name|string|value|model|content))*\Z"
 )
 _CODENAME = re.compile(
-    r"(?:(?:sky|cascade|cooper|ice|tiger|rocket|alder|raptor|meteor|cannon|comet|kaby|coffee)-?lake"
+    r"(?:\w+_)?(?:(?:sky|cascade|cooper|ice|tiger|rocket|alder|raptor|meteor|cannon|comet|kaby|coffee)-?lake"
     r"(?:[-_]?\w+)?|skylakex|(?:sandy|ivy)-?bridge|haswell|broadwell|nehalem|westmere|penryn|core2|"
     r"corei7(?:-avx\w*)?|"
     r"(?:goldmont|silvermont|tremont|bonnell|atom|knl|knm|sapphirerapids|graniterapids)|znver\d|"
@@ -39,6 +39,12 @@ _FEATURE = re.compile(
     r"sve|fma[34]?|f16c|aes|pclmulqdq|rdrand|rdseed|sha_ni|neon|altivec|vsx|xop|3dnow|mmx)\b",
     re.IGNORECASE,
 )
+_CPUINFO = re.compile(
+    r"\s*(?:cpu cores|siblings|model|model name|cpu family|stepping|microcode|cache size|bogomips|"
+    r"cpu MHz|vendor_id|flags|bugs|core id|apicid|clflush size|address sizes)\s*: ",
+    re.IGNORECASE,
+)
+"""A line of /proc/cpuinfo."""
 _FEW = 1
 """Features of a line that may be named by chance."""
 _LIST = re.compile(r"flags|features|cpu|simd|isa|have|support|enabled|instruction", re.IGNORECASE)
@@ -53,7 +59,10 @@ def _explains(difference: Difference) -> str | None:
                 return versus(one.strip(), two.strip())
             here, there = change.words(_WORD)
             if here != there and _CODENAME.match(here) and _CODENAME.match(there):
-                return versus(here, there)
+                known = _NAMED.search(before(change, _WORD))
+                return versus(here, there) if known else Weak(versus(here, there))
+            if _CPUINFO.match(one) and _CPUINFO.match(two):
+                return versus(one.strip(), two.strip())
             named = _NAMED.search(before(change, _WORD))
             if named and here and there and not (here.isdigit() and named[0] == "cpu"):
                 return versus(one.strip(), two.strip())

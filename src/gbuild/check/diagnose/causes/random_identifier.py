@@ -14,6 +14,8 @@ from gbuild.check.diagnose.phrases import before
 
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _TEMPORARY = re.compile(r"(?:tmp[._-]?[0-9A-Za-z_]{6,12}|cc[0-9A-Za-z]{6})(?![0-9A-Za-z])")
+_RUBY = re.compile(r"\d{8}-\d{1,7}-[0-9a-z]{4,8}(?![0-9a-z])")
+"""A temporary file's name by Ruby: the day, the process, a number."""
 _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]{16,}\Z")
 _TOKEN = re.compile(r"[0-9A-Za-z+/_=-]{12,}\Z")
 _DIGESTS = frozenset({32, 40, 56, 64, 96, 128})
@@ -107,7 +109,7 @@ def _in_text(change: Change) -> str | None:
 
 def _formed(one: str, two: str) -> bool:
     """Say whether both hold a UUID, or the name of a temporary file, and not the same one."""
-    found = [(form.findall(one), form.findall(two)) for form in (_UUID, _TEMPORARY)]
+    found = [(form.findall(one), form.findall(two)) for form in (_UUID, _TEMPORARY, _RUBY)]
     return any(x and y and x[0] != y[0] for x, y in found)
 
 

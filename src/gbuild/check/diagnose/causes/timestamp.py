@@ -9,7 +9,7 @@ from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.dates import dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.months import shared_language
-from gbuild.check.diagnose.phrases import before
+from gbuild.check.diagnose.phrases import about_kernel, before
 
 _FIRST, _LAST = 1_000_000_000, 2_200_000_000
 """2001 to 2039: a number of four bytes outside is not taken for a time."""
@@ -29,7 +29,7 @@ def _explains(difference: Difference) -> str | None:
             return f"{kind} header {versus(a, b)}"
         case Change(text=True) as change if found := dated(change):
             words = before(change, b"0123456789:.,")
-            if translated_date(*change.lines()):
+            if translated_date(*change.lines()) or about_kernel(change.lines()[0]):
                 return None
             if found.a.form == "clock" and _ELAPSED.search(words):
                 return None
@@ -46,7 +46,7 @@ def _explains(difference: Difference) -> str | None:
 def _in_bytes(change: Change) -> str | None:
     """Look for a number of four bytes around the change that is a time on both sides."""
     if len(change.a) > 4:
-        return None
+        return _milliseconds(change)
     around = len(change.left)
     one = change.left + change.a + change.right
     two = change.left_b + change.b + change.right_b
@@ -56,6 +56,19 @@ def _in_bytes(change: Change) -> str | None:
         for order in ("little", "big"):
             x, y = (int.from_bytes(d[start : start + 4], order) for d in (one, two))
             if len(one) >= start + 4 and _times(x, y):
+                return versus(_written(x), _written(y))
+    return None
+
+
+def _milliseconds(change: Change) -> str | None:
+    """Look for a number of eight bytes that counts milliseconds, as Qt and Java do."""
+    around = len(change.left)
+    one = change.left + change.a + change.right
+    two = change.left_b + change.b + change.right_b
+    for start in range(max(0, around + len(change.a) - 8), around + 1):
+        for order in ("little", "big"):
+            x, y = (int.from_bytes(d[start : start + 8], order) // 1000 for d in (one, two))
+            if len(one) >= start + 8 and min(x, y) >= _FIRST and max(x, y) <= _LAST:
                 return versus(_written(x), _written(y))
     return None
 

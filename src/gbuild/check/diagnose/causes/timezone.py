@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
-from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.dates import dated, same_moment, translated_date
 from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.phrases import before
@@ -19,7 +19,7 @@ _NAME = re.compile(
     r"Arctic)/[A-Za-z_+0-9-]+(?:/[A-Za-z_]+)?|UTC|GMT|Zulu|Universal|UCT)\Z"
 )
 _POSIX = re.compile(r"[A-Z]{3,5}[+-]?\d{1,2}(?::\d\d)?(?:[A-Z]{3,5})?\Z")
-_NAMED = re.compile(r"\b(?:tz|tzname|time ?zone|zone ?info|zone|utc offset|gmt offset)(?: \w+)?\Z")
+_NAMED = re.compile(r"\b(?:tz|tzname|time ?zone|zone ?info|utc offset|gmt offset)(?: \w+)?\Z")
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_/+-:"
 
 
@@ -61,7 +61,11 @@ def _alone(change: Change) -> str | None:
     forms = (_NAME, _POSIX, _ABBREVIATION) if named else (_NAME,)
     known = all(any(form.match(word) for form in forms) for word in (one, two))
     distinct = named or "/" in one + two
-    return versus(one, two) if known and distinct and one != two else None
+    if not known or not distinct or one == two:
+        return None
+    if named:
+        return versus(one, two)
+    return Weak(versus(one, two)) if change.lines()[0].strip(" \"'") == one else None
 
 
 def _adds(difference: Difference) -> str | None:

@@ -36,7 +36,7 @@ _ACCOUNTS = (
 )
 _SERVICES = frozenset(_ACCOUNTS.split())
 """Accounts that a service runs as; nobody builds as one of them and as another one."""
-_LOGIN = re.compile(r"[a-z_][a-z0-9_-]{1,15}\Z")
+_LOGIN = re.compile(r"[A-Za-z_][a-z0-9_-]{1,15}\Z")
 _TOOL = re.compile(rb"[ /v-]{1,3}v?\d+(?:\.\d|\b)")
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-"
 _SERVICE = re.compile(r"(?:^|[\s;])(?:User|Group)=|^\s*user\s+\S+;|run ?as", re.IGNORECASE)
@@ -69,7 +69,9 @@ def _named(change: Change, one: str, two: str) -> str | None:
     if (behind == b"@" and not left.endswith(("@", "/"))) or _PACKAGED.search(left):
         mail = re.match(rb"@[\w-]+(?:\.[\w-]+)*\.(?:org|com|net|edu|[a-z]{2})\b",
                         change.right.lstrip(_WORD))  # fmt: skip
-        return Weak(versus(one, two)) if mail else versus(one, two)
+        if mail and not _SURE.search(before(change, _WORD)):
+            return None  # of somebody who has to do with it, not of who built
+        return versus(one, two)
     words = before(change, _WORD)
     code = all(word.endswith((".user", ".name")) for word in (one, two))
     code = code or (bool(_NUMBERED.search(words)) and not (one.isdigit() or two.isdigit()))
@@ -80,7 +82,9 @@ def _named(change: Change, one: str, two: str) -> str | None:
     if _SURE.search(words) and (not digits or re.search(r"id\b|owner|user|group", words[-24:])):
         service = one in _SERVICES or two in _SERVICES or _SERVICE.search(change.lines()[0])
         return Weak(versus(one, two)) if service else versus(one, two)
-    login = all(word.islower() and _LOGIN.match(word) for word in (one, two))
+    full = any(re.match(rb" [A-Z]", side.lstrip(_WORD)) for side in (change.right, change.right_b))
+    small = one.islower() and two.islower()
+    login = all(map(_LOGIN.match, (one, two))) and not full and (small or "creator" in words)
     given = not left[-1:].isspace() or left.rstrip()[-1:] in ":=>\"'" or words.endswith("by")
     return Weak(versus(one, two)) if _PERHAPS.search(words) and login and given else None
 
