@@ -32,6 +32,12 @@ class Weak(str):
     __slots__ = ()
 
 
+class Sure(str):
+    """Evidence that nobody writes by hand: it counts whatever else differs."""
+
+    __slots__ = ()
+
+
 def versus(a: object, b: object) -> str:
     """Write evidence: what one side has and what the other has."""
     return f"{_short(a)} / {_short(b)}"

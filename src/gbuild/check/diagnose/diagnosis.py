@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gbuild.check.diagnose.cause import Cause, Weak, versus
+from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
 from gbuild.check.diagnose.causes import all_causes
 from gbuild.check.diagnose.dates import said_to_be_built, scattered
 from gbuild.check.diagnose.differences import Change, Difference, Order
@@ -191,9 +191,24 @@ def _explained(difference: Difference, known: Sequence[Known]) -> tuple[Cause, s
         return given
     for cause in all_causes():
         if evidence := cause.explains(difference):
-            part = isinstance(difference, Order) and not difference.whole
-            return cause, Weak(evidence) if part else evidence
+            weak = not isinstance(evidence, Sure) and _may_be_set(difference, cause)
+            return cause, Weak(evidence) if weak else evidence
     return None
+
+
+_NAMES = (
+    "user hostname home parallelism memory-size locale timezone environment file-system processor "
+    "kernel-version random-identifier"
+)
+_SETTINGS = frozenset(_NAMES.split())
+"""Causes whose values somebody may as well have set by hand."""
+
+
+def _may_be_set(difference: Difference, cause: Cause) -> bool:
+    """Say whether a difference may be one of the source, were there others beside it."""
+    if isinstance(difference, Change):
+        return cause.name in _SETTINGS and difference.text and not said_to_be_built(difference)
+    return isinstance(difference, Order) and not difference.whole
 
 
 def _added(difference: Difference, but: Cause) -> list[_Seen]:

@@ -23,12 +23,12 @@ _COMMON = {
     "en": "the this is are of and for not with to see there no from on or has been",
     "de": "der die das dies ist sind und für nicht mit zu den dem ein eine es kein keine von auf",
     "fr": "le la les des est sont et pour pas avec une dans sur par aucune ce cette il du",
-    "es": "el los las es son y para no con una en por del este esta hay ninguna se",
-    "pt": "o os as é são e para não com uma em do da este isto nenhum por ao na",
+    "es": "el los las es son para no con una en por del este esta hay ninguna se",
+    "pt": "os as são para não com uma em do da este isto nenhum por ao na",
     "nl": "de het een is zijn en voor niet met zie er geen van op dit dat te",
     "sv": "den det är och för inte med en ett från på har som av till att",
-    "pl": "jest są i dla nie z do na w nie ma brak lub się od",
-    "it": "il gli è sono e per non con una nel di da questo questa della alcuna ci",
+    "pl": "jest są dla nie do na nie ma brak lub się od",
+    "it": "il gli sono per non con una nel di da questo questa della alcuna ci",
 }
 _CONCEPTS = {
     "en": "error warning directory file entering leaving failed missing unknown yes no page "

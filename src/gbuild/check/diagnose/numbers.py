@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from gbuild.check.diagnose.cause import Weak, versus
+from gbuild.check.diagnose.cause import Sure, Weak, versus
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.phrases import after, before
 
@@ -44,7 +44,7 @@ def beside(
         if not (_PLAIN.match(one) and _PLAIN.match(two)) or one == two:
             return None
         words = before(difference, _SIZED)
-        united = not units and difference.right[:1].isalpha()
+        united = not units and (difference.right[:1].isalpha() or difference.right[:1] == b"%")
         if united or float(max(one, two, key=float)) > most:
             return None
         if not (ahead.search(words) or behind.match(after(difference, _SIZED))):
@@ -53,14 +53,22 @@ def beside(
         if _SETTING.search(words[-_CLOSE:]):
             return None if units and all(map(_round, (one, two))) else Weak(evidence)
         assigned = _ASSIGNED.search(difference.before) and setting.search(words)
-        return Weak(evidence) if assigned else evidence
+        measured = units and not any(map(_round, (one, two)))
+        return Weak(evidence) if assigned else Sure(evidence) if measured else evidence
 
     return explains
 
 
+_DIGITS_CHOSEN, _ODD = 2, 15
+"""Digits of a number before its zeros, and how often a power of two, that somebody chooses."""
+
+
 def _round(number: str) -> bool:
     """Say whether somebody may have chosen a number: no machine has 512 MB to the byte."""
-    return "." not in number and (int(number) % 64 == 0 or int(number) % 100 == 0)
+    if "." in number:
+        return False
+    value = int(number)
+    return len(number.rstrip("0")) <= _DIGITS_CHOSEN or value // (value & -value or 1) <= _ODD
 
 
 def number_named(change: Change, names: str) -> tuple[str, str] | None:

@@ -22,6 +22,8 @@ _TAG = re.compile(r"</?([A-Za-z_][\w.:-]*)([^<>]*)>")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z][A-Za-z])|(?<=[A-Z])(?=[A-Z][a-z][a-z])")
 _OTHER = re.compile(r"[^A-Za-z0-9\u00c0-\uffff]+")
 _ENTITY = re.compile(r"&(?:nbsp|#160|quot|lt|gt|amp|#\d+);")
+_GROFF = re.compile(r"\\f(?:[BIRP]|\[\w*\]|\(\w\w)|\\(?=-)")
+"""Changes of the font in a manual page."""
 _FAR = 240
 _BROKEN = re.compile(r"[\0-\x08\x0e-\x1f\x7f]")
 """Bytes that end a string in a binary file."""
@@ -29,6 +31,7 @@ _BROKEN = re.compile(r"[\0-\x08\x0e-\x1f\x7f]")
 
 def normal(text: str) -> str:
     """Return the words of a text: small, with one space between them."""
+    text = _GROFF.sub("", text)
     text = _ENTITY.sub(" ", _TAG.sub(_tag_words, text))
     return _OTHER.sub(" ", _CAMEL.sub(" ", text)).strip().lower()
 

@@ -237,7 +237,8 @@ def of_lines(
         yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16], line=line)
         return
     if one != two and Counter(one) == Counter(two) and (items := _items_moved(a, b)):
-        yield Order(where=where, kind="line", a=_texts(items[0]), b=_texts(items[1]))
+        pair = _texts(items[0]), _texts(items[1])
+        yield Order(where=where, kind="line", a=pair[0], b=pair[1], whole=len(items[0]) > 2)
         return
     listed = _reordered(a, b)
     if listed:

@@ -29,6 +29,9 @@ _FOLLOW = ("packed size", "method")
 _LIKE = 200
 """Strings of a table that one is compared with to find its like."""
 _NAME = re.compile(rb"[A-Za-z_][A-Za-z0-9_.-]{2,}")
+_CONTROL = re.compile(rb"[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_FOREIGN = re.compile(rb"[\x80-\xff]")
+_PLENTY = 5
 _LOOKED_AT = 1 << 24
 _SEVERAL = 3
 _TAIL, _HEAD = re.compile(rb"[\x09\x20-\x7e]*\Z"), re.compile(rb"[\x09\x20-\x7e]*")
@@ -196,12 +199,14 @@ def _names_moved(a: bytes, b: bytes) -> tuple[tuple[str, ...], tuple[str, ...]] 
 
 
 def _is_text(data: bytes) -> bool:
-    if b"\0" in data[:65536]:
+    """Say whether bytes are text, in UTF-8 or in a character set of one byte a letter."""
+    head = data[:65536]
+    if _CONTROL.search(head):
         return False
     try:
         data.decode()
     except UnicodeDecodeError:
-        return False
+        return _PLENTY * len(_FOREIGN.findall(head)) < len(head)
     return True
 
 

@@ -20,6 +20,8 @@ _MEDIA = re.compile(
 _TYPED = re.compile(r"\.\w{2,4}\W*\Z")
 _MANGLED = re.compile(r"\b\w+_(?:svg|png|jpg|gif|xml|html|css|js|txt|ui|qml|json|glsl|wav|ttf)\b")
 """A name of a file as a name of C."""
+_LOOKED_AT = 2_000
+"""Lines in another order that are looked at."""
 _WORD = re.compile(r"[A-Za-z]{3}")
 _TAG = re.compile(r"<[^<>]{1,200}>")
 
@@ -33,11 +35,12 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Order(kind="text", a=a, b=b):
             moved = [(x, y) for x, y in zip(a, b, strict=True) if x != y]
-            moved = [p for p in moved if _WORD.search(p[0])] or moved
+            count = len(moved)
+            moved = [p for p in moved[:_LOOKED_AT] if _WORD.search(p[0][:_LONGEST])] or moved[:1]
             files = sum(_names_file(x) for x, _ in moved)
             if files >= _MOST * len(moved):
                 x, y = moved[0]
-                return f"{len(moved)} names in another order: {versus(x.strip(), y.strip())}"
+                return f"{count} names in another order: {versus(x.strip(), y.strip())}"
         case Order(kind="program", a=a, b=b):
             first = next((x, y) for x, y in zip(a, b, strict=True) if x != y)
             return f"objects linked in another order: {versus(*first)}"

@@ -22,6 +22,7 @@ _KEY = re.compile(
 _UNIT = re.compile(
     r"\s?(?:s|ms|us|µs|ns|m|h|min(?:ute)?s?|secs?|seconds?|milliseconds?|msecs?|hours?|user|system|elapsed)\b"
 )
+_GNU_TIME = re.compile(r"\d(?:user|system|elapsed)\b")
 _RATE = re.compile(r"\s?(?:[kMG]i?[Bb](?:ytes|its)?/s(?:ec)?|\S{0,9}/s(?:ec(?:ond)?)?|fps|ops/s)\b")
 _DONE = re.compile(
     r"\b(?:tests?|ran|run|took|times?|elapsed|total|done|finished|passed|failed|built|build|"
@@ -56,6 +57,8 @@ def _explains(difference: Difference) -> str | None:
 def _taken(change: Change, one: str, line: str) -> bool:
     after = change.right.lstrip(_DIGITS).decode("utf-8", "replace")
     unit = one[-1:] in "smh" or bool(_UNIT.match(after))
+    if _GNU_TIME.search(line):
+        return True
     if (unit and _DONE.search(line)) or (_RATE.match(after) and not one[-1:].isalpha()):
         return True
     fraction = "<test" in line or "." in one or "," in one or ":" in one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.cause import Cause, Sure, versus
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.phrases import before
 
@@ -42,11 +42,11 @@ def _explains(difference: Difference) -> str | None:
         case Change(text=True) as change:
             one, two = change.lines()
             if all(map(_LIST.search, change.words(_LISTED))):
-                return versus(one.strip(), two.strip())
+                return Sure(versus(one.strip(), two.strip()))
             if _WELL_KNOWN.search(change.before):
                 return versus(one.strip(), two.strip())
             if _session(change) or (not (one.strip() and two.strip()) and _alone(one or two)):
-                return versus(one.strip(), two.strip())
+                return Sure(versus(one.strip(), two.strip()))
             return _dumped(change, one, two) if change.dumped else None
         case _:
             pass

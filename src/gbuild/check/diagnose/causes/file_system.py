@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, Weak, versus
+from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
 from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.numbers import number_named
 from gbuild.check.diagnose.phrases import before
@@ -31,6 +31,7 @@ _KIND = re.compile(
 )
 
 _WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+_DF = re.compile(r"(?:\S+\s+){1,2}\d+\s+\d+\s+\d+\s+\d{1,3}%\s+(/\S*)\s*\Z")
 _USED = re.compile(r"\s\d{1,3}%\s")
 """How full it is, as df(1) writes it."""
 
@@ -62,13 +63,16 @@ def _in_text(change: Change) -> str | None:
 
 def _mounts(one: str, two: str) -> bool:
     """Say whether two lines of df(1) or mount(8) tell of two file systems."""
+    here, there = _DF.match(one), _DF.match(two)
+    if here and there and here[1] == there[1]:
+        return True
     kinds = [[kind.strip() for kind in _KIND.findall(line)] for line in (one, two)]
     used = all(_USED.search(line) for line in (one, two))
     return all(kinds) and "defaults" not in one and (used or kinds[0] != kinds[1])
 
 
 def _number(words: str, found: tuple[str, str]) -> str:
-    return Weak(versus(*found)) if "installed size" in words else versus(*found)
+    return Weak(versus(*found)) if "installed size" in words else Sure(versus(*found))
 
 
 def _inodes(change: Change) -> bool:

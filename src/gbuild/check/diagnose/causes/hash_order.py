@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Difference, Order
@@ -12,6 +13,7 @@ _ENTRY = re.compile(
     r"\w+\(.{1,200}\)[,;]?)\s*\Z"
 )
 """A word in quotes, a key and its value, a call with the entry."""
+_LOOKED_AT = 2_000
 _MOST = 0.8
 
 
@@ -28,7 +30,8 @@ def _adds(difference: Difference) -> str | None:
     """Know lines that are entries of a table: it is a hash table that turned them around."""
     match difference:
         case Order(kind="text", a=a, b=b):
-            moved = [x for x, y in zip(a, b, strict=True) if x != y and x.strip(" \n\t{}[](),;")]
+            pairs = islice(zip(a, b, strict=True), _LOOKED_AT)
+            moved = [x for x, y in pairs if x != y and x.strip(" \n\t{}[](),;")]
             keys = {line.partition(":")[0] for line in moved if ": " in line}
             if len(keys) == 1 and len(moved) > 1:
                 return None  # messages of one kind, not entries

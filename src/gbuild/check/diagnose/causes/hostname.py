@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, Weak, versus
+from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
 from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.months import DAYS, month_of
 from gbuild.check.diagnose.phrases import before
@@ -20,7 +20,8 @@ _SURE = re.compile(
     r"(?:built|compiled|build|generated|created|configured|made|packaged|linked|assembled|run|ran|"
     r"running|executed|produced|prepared|performed|rendered|tested|installed)"
     r"(?: by(?: [\w.-]+){1,3})? (?:on|at)(?: (?:the )?(?:host|machine|node|system|computer))?|"
-    r"by(?: [\w.-]+){1,2} (?:on|at)|on (?:host|machine|node))|\Ahost|\Anode|\Amachine)" + _FILLER
+    r"by(?: [\w.-]+){1,2} (?:on|at)|"
+    r"built(?: \w+){1,8} on|on (?:host|machine|node))|\Ahost|\Anode|\Amachine)" + _FILLER
 )
 _PERHAPS = re.compile(r"\b(?:host|machine|node|computer|domain|site|builder|worker)" + _FILLER)
 _ELSEWHERE = re.compile(
@@ -31,6 +32,8 @@ _ELSEWHERE = re.compile(
 _GIVEN = re.compile(r"[:=>\"'|\t]\s*\Z|\A\W{0,4}\w{1,10}\s+\Z")
 """What stands between a name and its value."""
 _ON = re.compile(r"\b(?!based|depend|used|locat)\w{3,}(?:ed|ilt|ran|run|ade) (?:on|at)\Z")
+_OWN = re.compile(r"\b(?:uname n|hostname|host name|node ?name)\Z|\Aon\Z")
+"""What a machine calls itself."""
 _AT = re.compile(r"[\w.+-]@\Z")
 _UNAME = re.compile(r"\b(?:Linux|linux) \Z")
 _RELEASE = re.compile(rb" \d+\.\d+\.\d")
@@ -66,7 +69,9 @@ def _named(change: Change, one: str, two: str) -> str | None:
     mail = _AT.search(left) and all(_PUBLIC.search(word) for word in (one, two))
     words = before(change, _WORD)
     platforms = [bool(_NO_HOST.match(word)) for word in (one, two)]
-    if known or (_AT.search(left) and not mail) or (_SURE.search(words) and not all(platforms)):
+    if known or _OWN.search(words):
+        return None if all(platforms) and not known else Sure(versus(one, two))
+    if (_AT.search(left) and not mail) or (_SURE.search(words) and not all(platforms)):
         return versus(one, two)
     on = _ON.search(words) and all(any(c in "-0123456789" for c in w) for w in (one, two))
     perhaps = on or (

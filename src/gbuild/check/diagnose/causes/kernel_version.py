@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.cause import Cause, Sure, versus
 from gbuild.check.diagnose.differences import Change, Difference
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)*(?:[-+.~_][0-9A-Za-z.+~_-]+)?\Z")
@@ -39,7 +39,7 @@ def _explains(difference: Difference) -> str | None:
             lines = change.lines()
             after = "#" in change.before.rpartition("\n")[2]
             if after and all(_BUILT.search(line) for line in lines) and _uname(lines[0]):
-                return versus(*lines)
+                return Sure(versus(*lines))
         case _:
             pass
     return None
@@ -52,8 +52,10 @@ def _uname(line: str) -> bool:
 
 def _versions(change: Change, one: str, two: str) -> str | None:
     if _RELEASE.match(one) and _RELEASE.match(two):
-        return versus(one, two)
+        return Sure(versus(one, two))
     line = change.lines()[0]
+    if "uname" in line and _VERSION.match(one) and _VERSION.match(two):
+        return Sure(versus(one, two))
     named = _NAMED.search(line) and not _OTHER.search(line)
     if named and _VERSION.match(one) and _VERSION.match(two):
         return versus(one, two)

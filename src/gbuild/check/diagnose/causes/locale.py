@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, Weak, versus
+from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
 from gbuild.check.diagnose.dates import dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.languages import translated, transliterated
@@ -48,7 +48,7 @@ def _explains(difference: Difference) -> str | None:
             if transliterated(*lines):
                 return Weak(versus(*lines))
             if translated(*change.lines()):
-                return versus(*change.lines())
+                return Sure(versus(*change.lines()))
             named = _NAMED.search(before)
             spoken = all(_CODE.match(word) for word in (one, two)) or not (
                 named and _LANGUAGE.match(named[0])

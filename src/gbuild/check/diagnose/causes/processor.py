@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, Weak, versus
+from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.phrases import before
 
@@ -39,6 +39,8 @@ _FEATURE = re.compile(
     r"sve|fma[34]?|f16c|aes|pclmulqdq|rdrand|rdseed|sha_ni|neon|altivec|vsx|xop|3dnow|mmx)\b",
     re.IGNORECASE,
 )
+_OWN = re.compile(r"\(R\)|\(TM\)|\(tm\)|GenuineIntel|AuthenticAMD|EPYC|Ryzen|Xeon|CPU @|-Core")
+"""What a processor says of itself."""
 _CPUINFO = re.compile(
     r"\s*(?:cpu cores|siblings|model|model name|cpu family|stepping|microcode|cache size|bogomips|"
     r"cpu MHz|vendor_id|flags|bugs|core id|apicid|clflush size|address sizes)\s*: ",
@@ -55,14 +57,17 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.lines()
-            if _brands(one, two) or _features(one, two):
-                return versus(one.strip(), two.strip())
+            if _brands(one, two):
+                evidence = versus(one.strip(), two.strip())
+                return Sure(evidence) if all(map(_OWN.search, (one, two))) else evidence
+            if _features(one, two) or _switched(one, two):
+                return Sure(versus(one.strip(), two.strip()))
             here, there = change.words(_WORD)
             if here != there and _CODENAME.match(here) and _CODENAME.match(there):
                 known = _NAMED.search(before(change, _WORD))
                 return versus(here, there) if known else Weak(versus(here, there))
             if _CPUINFO.match(one) and _CPUINFO.match(two):
-                return versus(one.strip(), two.strip())
+                return Sure(versus(one.strip(), two.strip()))
             named = _NAMED.search(before(change, _WORD))
             if named and here and there and not (here.isdigit() and named[0] == "cpu"):
                 return versus(one.strip(), two.strip())
@@ -75,6 +80,12 @@ def _brands(one: str, two: str) -> bool:
     """Say whether both lines name a processor, and that is what they differ in."""
     names = _BRAND.findall(one), _BRAND.findall(two)
     return all(names) and (names[0] != names[1] or all(map(_MODEL.search, (one, two))))
+
+
+def _switched(one: str, two: str) -> bool:
+    """Say whether a header has what a processor can do on one side only."""
+    both = _FEATURE.search(one.replace("_", " ")) and _FEATURE.search(two.replace("_", " "))
+    return bool(both) and ("undef" in one) != ("undef" in two)
 
 
 def _features(one: str, two: str) -> bool:

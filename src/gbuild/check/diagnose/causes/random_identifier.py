@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 
-from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.cause import Cause, Sure, versus
 from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.names import in_name
 from gbuild.check.diagnose.paths import drawn, paths
@@ -16,6 +16,8 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _TEMPORARY = re.compile(r"(?:tmp[._-]?[0-9A-Za-z_]{6,12}|cc[0-9A-Za-z]{6})(?![0-9A-Za-z])")
 _RUBY = re.compile(r"\d{8}-\d{1,7}-[0-9a-z]{4,8}(?![0-9a-z])")
 """A temporary file's name by Ruby: the day, the process, a number."""
+_SALTED = re.compile(r"\$(?:\d|apr1|2[aby]|y|argon2\w*)\$")
+"""A password as crypt(3) hides it, with a salt that is drawn."""
 _HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]{16,}\Z")
 _TOKEN = re.compile(r"[0-9A-Za-z+/_=-]{12,}\Z")
 _DIGESTS = frozenset({32, 40, 56, 64, 96, 128})
@@ -96,20 +98,22 @@ def _in_text(change: Change) -> str | None:
     if in_name(one, two):
         return None  # of a file, with the digest of what it holds
     if (at := paths(change)) and (ends := drawn(*at)):
-        return versus(*ends)
+        return Sure(versus(*ends))
     letters = change.words(_LETTERS)
-    named = _NAMED.search(change.before) and all(_LONG.search(word) for word in (one, two))
-    if named or _formed(one, two) or any(_random(*pair) for pair in _parts(one, two)):
+    evidence = versus(*letters)
+    salted = all(map(_SALTED.search, change.lines()))
+    if salted or _labels(change) or _serial(change) or _formed((_TEMPORARY, _RUBY), one, two):
+        return Sure(evidence)
+    named = _NAMED.search(change.before) and all(map(_LONG.search, (one, two)))
+    known = named or _formed((_UUID,), one, two) or _random(one, two)
+    if known or any(_random(*pair) for pair in _parts(one, two)):
         return versus(one, two)
-    known = _random(one, two) or _labels(change) or _serial(change)
-    if known or (letters[0] != letters[1] and _keyed(change, *letters)):
-        return versus(*letters)
-    return None
+    return evidence if letters[0] != letters[1] and _keyed(change, *letters) else None
 
 
-def _formed(one: str, two: str) -> bool:
-    """Say whether both hold a UUID, or the name of a temporary file, and not the same one."""
-    found = [(form.findall(one), form.findall(two)) for form in (_UUID, _TEMPORARY, _RUBY)]
+def _formed(forms: tuple[re.Pattern[str], ...], one: str, two: str) -> bool:
+    """Say whether both hold something of a form, and not the same."""
+    found = [(form.findall(one), form.findall(two)) for form in forms]
     return any(x and y and x[0] != y[0] for x, y in found)
 
 
