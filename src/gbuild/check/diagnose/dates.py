@@ -84,7 +84,7 @@ def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
         case "clock":
             # below an hour, it is how long something is; with an arrow, a place in a film
             passed = max(one.clock or 0, two.clock or 0) < _HOUR or "-->" in change.lines()[0]
-            sure = not passed and (one.fine or _meant(change))
+            sure = not passed and (one.fine or bool(_BUILT.search(line_words(change))))
         case _:
             near = apart <= _NEAR or bool(_BUILT.search(line_words(change)))
             return near and (one.clock is not None or _meant(change))

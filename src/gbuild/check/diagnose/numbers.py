@@ -45,7 +45,7 @@ def beside(
             return None
         words = before(difference, _SIZED)
         united = not units and (difference.right[:1].isalpha() or difference.right[:1] == b"%")
-        if united or float(max(one, two, key=float)) > most:
+        if united or (not units and "." in one + two) or float(max(one, two, key=float)) > most:
             return None
         if not (ahead.search(words) or behind.match(after(difference, _SIZED))):
             return None

@@ -12,7 +12,7 @@ _TEXT = re.compile(
     r"(?:0x)?0{0,4}(?:7f[0-9a-f]{10}|5[56][0-9a-f]{10}|[7f][0-9a-f]{7}|5[67][0-9a-f]{6})\Z",
     re.IGNORECASE,
 )
-_PREFIXED = re.compile(r"0x[0-9a-f]{9,16}\Z", re.IGNORECASE)
+_PREFIXED = re.compile(r"0x0*(?:[0-9a-f]{9,12}|ffff[0-9a-f]{12})\Z", re.IGNORECASE)
 """Shorter ones may be a constant: an offset, a register, the start of a memory."""
 
 

@@ -23,11 +23,12 @@ _UNIT = re.compile(
     r"\s?(?:s|ms|us|µs|ns|m|h|min(?:ute)?s?|secs?|seconds?|milliseconds?|msecs?|hours?|user|system|elapsed)\b"
 )
 _GNU_TIME = re.compile(r"\d(?:user|system|elapsed)\b")
+_PASSED = re.compile(r"elapsed|duration|took|real|user|sys|total|build", re.IGNORECASE)
 _RATE = re.compile(r"\s?(?:[kMG]i?[Bb](?:ytes|its)?/s(?:ec)?|\S{0,9}/s(?:ec(?:ond)?)?|fps|ops/s)\b")
 _DONE = re.compile(
     r"\b(?:tests?|ran|run|took|times?|elapsed|total|done|finished|passed|failed|built|build|"
     r"completed?|after|compiled?|compilation|processed|generated|ok|success\w*|spent|wrote|"
-    r"rendered|bundled?|linked|installed|checked|report|in|duration|PASS|failures?|examples?|warm|user|real|modules)\b",
+    r"rendered|bundled?|linked|installed|checked|report|in|duration|PASS|failures?|examples?|passing|warm|user|real|modules)\b",
     re.IGNORECASE,
 )
 _SETTING = re.compile(
@@ -61,7 +62,9 @@ def _taken(change: Change, one: str, line: str) -> bool:
         return True
     if (unit and _DONE.search(line)) or (_RATE.match(after) and not one[-1:].isalpha()):
         return True
-    fraction = "<test" in line or "." in one or "," in one or ":" in one
+    fraction = (
+        "<test" in line or "." in one or "," in one or (":" in one and bool(_PASSED.search(line)))
+    )
     words = before(change, _DIGITS)
     key = _KEY.search(words)
     plain = fraction or bool(re.search(r"\b(?:ms|sec\w*|millis\w*|elapsed|duration|took)\b", words))

@@ -8,8 +8,8 @@ from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.listings import column
 
-_OCTAL = re.compile(r"[01]?0?[0-7]{3}\Z")
-_NAMED = re.compile(r"(?:\bmode|umask|permissions?)\W{1,4}[0-7]*\Z", re.IGNORECASE)
+_OCTAL = re.compile(r"(?:10|[01])?0?[0-7]{3}\Z")
+_NAMED = re.compile(r"(?:\bmode|\baccess|umask|permissions?)\W{1,4}[0-7]*\Z", re.IGNORECASE)
 
 
 def _explains(difference: Difference) -> str | None:

@@ -20,7 +20,7 @@ _SURE = re.compile(
     r"(?:built|compiled|build|generated|created|configured|made|packaged|linked|assembled|run|ran|"
     r"running|executed|produced|prepared|performed|rendered|tested|installed)"
     r"(?: by(?: [\w.-]+){1,3})? (?:on|at)(?: (?:the )?(?:host|machine|node|system|computer))?|"
-    r"by(?: [\w.-]+){1,2} (?:on|at)|"
+    r"(?:by|builder|user|packager)(?: [\w.-]+){1,2} (?:on|at)|"
     r"built(?: \w+){1,8} on|on (?:host|machine|node))|\Ahost|\Anode|\Amachine)" + _FILLER
 )
 _PERHAPS = re.compile(r"\b(?:host|machine|node|computer|domain|site|builder|worker)" + _FILLER)

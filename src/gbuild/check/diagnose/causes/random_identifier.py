@@ -46,7 +46,8 @@ _DIGEST = re.compile(r"(?:sha\d+|md5|blake\w+)[-:=]", re.IGNORECASE)
 
 _KEY = re.compile(
     r"\b(?:uuid|guid|nonce|random|rand|token|salt|boundary|seed|secret|session|cookie|"
-    r"unique ?id|uniq ?id|random ?id|instance ?id|build ?id|trace ?id|request ?id|run ?id|"
+    r"password|passwd|passphrase|unique ?id|uniq ?id|"
+    r"random ?id|instance ?id|build ?id|trace ?id|request ?id|run ?id|"
     r"mvid|xmp mm|document ?id|serial|volume (?:id|serial)|hash seed|machine id|invocation id|"
     r"correlation id|run uuid|id|key|iv|dir|prefix|suffix)"
     r"(?: (?:is|was|number|no|value|content|id|s))*\Z"
@@ -54,6 +55,7 @@ _KEY = re.compile(
 _DRAWN = re.compile(r"(?=.*\d)(?:[0-9a-f]{6,}|[0-9A-F]{6,}|[0-9A-Za-z_-]{8,})\Z")
 _CHOSEN = re.compile(
     r"\b(?:uuid|guid|nonce|random\w*|rand|token|salt|boundary|seed|secret|session|cookie|"
+    r"password|passwd|passphrase|"
     r"unique id|uniq id|instance id|mvid|serial)\b")  # fmt: skip
 _HASHED = re.compile(
     r"(?:hash|digest|sha\d*|md5|commit|revision|checksum|fingerprint|colou?r|fill)\b"
