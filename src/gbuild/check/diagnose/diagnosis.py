@@ -75,7 +75,7 @@ def diagnose(name: str, a: bytes, b: bytes, *, known: Sequence[Known] = ()) -> D
         named = _explained(difference, known)
         seen.append(_Seen(difference, *(named or (None, ""))))
         if named:
-            seen += _added(difference, named[0])
+            seen += _added(difference, *named)
     return _judged(_sure(_of_builds(_propagated(seen))), cut=cut)
 
 
@@ -211,9 +211,9 @@ def _may_be_set(difference: Difference, cause: Cause) -> bool:
     return isinstance(difference, Order) and not difference.whole
 
 
-def _added(difference: Difference, but: Cause) -> list[_Seen]:
+def _added(difference: Difference, but: Cause, first: str) -> list[_Seen]:
     """Return second causes of a difference that is explained."""
-    part = isinstance(difference, Order) and not difference.whole
+    part = isinstance(first, Weak) or (isinstance(difference, Order) and not difference.whole)
     return [
         _Seen(difference, cause, Weak(evidence) if part else evidence)
         for cause in all_causes()

@@ -63,24 +63,27 @@ for _names in _CONCEPTS.values():
     for _place, _name in enumerate(_names.split()):
         _SAID.setdefault(_name, set()).add(_place)
 
-_FREQUENT = {language: frozenset(words.split()) for language, words in _COMMON.items()}
+_BOTH = "as no do in is on die an er van me per hay son so at be by te ne men"
+_ENGLISH = frozenset(_BOTH.split())
+"""Words of other languages that are English, too."""
+_FREQUENT = {
+    language: frozenset(words.split()) - (frozenset() if language == "en" else _ENGLISH)
+    for language, words in _COMMON.items()
+}
 
 
 def translated(one: str, two: str) -> bool:
     """Say whether two lines say the same in two languages: a date, or prose."""
     words, others = ([word.casefold() for word in _WORD.findall(line)] for line in (one, two))
-    if bool(_SCRIPTS.search(one)) != bool(_SCRIPTS.search(two)):
-        return bool(words and others)
     here, there = _language(words), _language(others)
     if here and there:
         return here != there
-    if _titles(one, two, words, others):
-        return True
     return any(_named(k, words, others) & _named(k, others, words) for k in (_PLACES, _SAID))
 
 
-def _titles(one: str, two: str, words: list[str], others: list[str]) -> bool:
+def titles(one: str, two: str) -> bool:
     """Say whether two short lines are in two languages: a word of one only, on either side."""
+    words, others = ([word.casefold() for word in _WORD.findall(line)] for line in (one, two))
     sides = [
         {name for name, known in _FREQUENT.items() if any(word in known for word in each)}
         for each in (words, others)
@@ -102,6 +105,12 @@ _GARBLED = (
     r"[A-Za-z\"'.-]){0,12}?"
 )
 _MOST = 400
+
+
+def in_other_script(one: str, two: str) -> bool:
+    """Say whether only one of two lines has letters of a script that is not Latin."""
+    words = all(map(_WORD.search, (one, two)))
+    return words and bool(_SCRIPTS.search(one)) != bool(_SCRIPTS.search(two))
 
 
 def transliterated(one: str, two: str) -> bool:

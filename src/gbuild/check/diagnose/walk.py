@@ -24,6 +24,7 @@ _DATA = (".rodata", ".data", ".comment", ".interp", ".note.package")
 
 _DRAWN = re.compile(r"(?<=\.)[0-9a-f]{6,16}\b")
 """What gcc -flto puts at the end of the names of sections."""
+_PICTURE = "IDAT"
 _FOLLOW = ("packed size", "method")
 """Fields that follow the content of a member."""
 _LIKE = 200
@@ -102,7 +103,9 @@ def _of_members(place: str, kind: str, a: Member, b: Member, depth: int) -> Iter
     for difference in inner(place, a.data, b.data, depth + 1):
         if kind == "elf" and isinstance(difference, Order):
             continue  # names of sections' tables follow the order of what was linked
-        if kind == "elf" and isinstance(difference, Change):
+        if a.name == _PICTURE and isinstance(difference, Change):
+            yield replace(difference, offset=-1)  # no number in it says anything
+        elif kind == "elf" and isinstance(difference, Change):
             yield replace(difference, program=not a.name.startswith(_DATA))
         else:
             yield difference

@@ -10,7 +10,7 @@ from gbuild.check.diagnose.phrases import before, line_words
 
 _DIGITS = b"0123456789.,:msh"
 _NUMBER = re.compile(
-    r"(?:\d+h)?(?:\d+m)?\d*(?:[.,]?\d+)?(?:m?s)?\Z|(?:\d+:)?\d+:\d\d(?:[.,]\d+)?\Z|\d+[hm]\Z"
+    r"(?=.*\d)(?:\d+h)?(?:\d+m)?\d*(?:[.,]?\d+)?(?:m?s)?\Z|(?:\d+:)?\d+:\d\d(?:[.,]\d+)?\Z|\d+[hm]\Z"
 )
 _KEY = re.compile(
     r"\b(?:(?:wall |cpu |user |sys |system |real |total |build |elapsed |run |compile |test |"

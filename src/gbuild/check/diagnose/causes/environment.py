@@ -69,7 +69,7 @@ def _session(change: Change) -> bool:
 
 
 def _alone(line: str) -> bool:
-    return bool(_WELL_KNOWN.search(line.rstrip("/\n \"',")))
+    return bool(_WELL_KNOWN.search(line.rstrip("/\n \"',"))) and not re.search(r"[=:]\s*[%$]", line)
 
 
 def _dumped(change: Change, one: str, two: str) -> str | None:

@@ -32,7 +32,7 @@ _ELSEWHERE = re.compile(
 _GIVEN = re.compile(r"[:=>\"'|\t]\s*\Z|\A\W{0,4}\w{1,10}\s+\Z")
 """What stands between a name and its value."""
 _ON = re.compile(r"\b(?!based|depend|used|locat)\w{3,}(?:ed|ilt|ran|run|ade) (?:on|at)\Z")
-_OWN = re.compile(r"\b(?:uname n|hostname|host name|node ?name)\Z|\Aon\Z")
+_OWN = re.compile(r"\b(?:uname n|hostname|host name|node ?name)\Z")
 """What a machine calls itself."""
 _AT = re.compile(r"[\w.+-]@\Z")
 _UNAME = re.compile(r"\b(?:Linux|linux) \Z")

@@ -7,7 +7,7 @@ import re
 from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
 from gbuild.check.diagnose.dates import dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference
-from gbuild.check.diagnose.languages import translated, transliterated
+from gbuild.check.diagnose.languages import in_other_script, titles, translated, transliterated
 from gbuild.check.diagnose.months import shared_language
 
 _NAMED = re.compile(r"(?:\bLANG|\blang|\blanguage|xml:lang|hreflang|code ?page|\bcp|"
@@ -45,7 +45,7 @@ def _explains(difference: Difference) -> str | None:
                 return versus(*found)
             if _same_number(change) or _same_signs(*lines):
                 return versus(*lines)
-            if transliterated(*lines):
+            if transliterated(*lines) or in_other_script(*lines) or titles(*lines):
                 return Weak(versus(*lines))
             if translated(*change.lines()):
                 return Sure(versus(*change.lines()))

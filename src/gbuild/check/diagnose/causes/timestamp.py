@@ -14,6 +14,8 @@ from gbuild.check.diagnose.phrases import about_kernel, before
 _FIRST, _LAST = 1_000_000_000, 2_200_000_000
 """2001 to 2039: a number of four bytes outside is not taken for a time."""
 
+_YEARS = 3 * 366 * 86_400
+"""Seconds between two numbers of eight bytes, which are less likely to be met by chance."""
 _APART = 40 * 86_400
 """Seconds: two numbers in a binary file that lie farther apart are not taken for times."""
 
@@ -68,7 +70,11 @@ def _milliseconds(change: Change) -> str | None:
     for start in range(max(0, around + len(change.a) - 8), around + 1):
         for order in ("little", "big"):
             x, y = (int.from_bytes(d[start : start + 8], order) // 1000 for d in (one, two))
-            if len(one) >= start + 8 and min(x, y) >= _FIRST and max(x, y) <= _LAST:
+            if (
+                len(one) >= start + 8
+                and all(_FIRST <= n <= _LAST for n in (x, y))
+                and abs(x - y) <= _YEARS
+            ):
                 return versus(_written(x), _written(y))
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.differences import Change, Difference
 
 _PATTERNS = frozenset(b"\x5a\xa5")
@@ -34,7 +34,7 @@ def _explains(difference: Difference) -> str | None:
                 if filler <= _PATTERNS and len(one) > 1 and len(set(two)) >= 1:
                     return versus(a.hex(" "), b.hex(" "))
                 if filler == {0} and len(one) >= _ZEROS and not _meant(two):
-                    return versus(a.hex(" "), b.hex(" "))
+                    return Weak(versus(a.hex(" "), b.hex(" ")))
         case _:
             pass
     return None
