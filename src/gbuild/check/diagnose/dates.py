@@ -177,6 +177,15 @@ def translated_date(one: str, two: str) -> tuple[str, str] | None:
     return None
 
 
+def in_two_languages(one: str, two: str) -> bool:
+    """Say whether two lines have dates with months in two languages, whatever the days."""
+    if not (_DATED.search(one) and _DATED.search(two)):
+        return False
+    here, there = ({m.name for m in moments(line) if m.name} for line in (one, two))
+    pairs = [(x, y) for x in here for y in there]
+    return bool(pairs) and not any(shared_language(x, y) for x, y in pairs)
+
+
 def _one_date(one: Moment, two: Moment) -> bool:
     if one.form == "clock":
         twelve = [bool(re.search(r"[AaPp]\.?[Mm]", m.text)) for m in (one, two)]

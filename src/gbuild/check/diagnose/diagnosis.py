@@ -20,6 +20,8 @@ _EXAMPLES = 3
 
 _BINARY = -2
 """The line of what is in none."""
+_MACHINE = re.compile(r"[a-z].*[-\d]")
+"""A name as machines have it, and no product: with a number, or of two words."""
 _VALUES = frozenset(
     ("user", "hostname", "kernel-version", "random-identifier", "build-path", "home")
 )
@@ -110,14 +112,19 @@ def _judged(seen: Sequence[_Seen], *, cut: bool) -> Diagnosis:
 def _propagated(seen: Sequence[_Seen]) -> list[_Seen]:
     """Explain by what is proven elsewhere: the same two values have the same cause."""
     values: dict[tuple[str, str], Cause] = {}
+    perhaps: dict[tuple[str, str], Cause] = {}
     for each in seen:
-        if each.cause and each.cause.name in _VALUES and not isinstance(each.evidence, Weak):
-            values.setdefault(_pair(each.difference), each.cause)
+        if each.cause and each.cause.name in _VALUES:
+            weak = isinstance(each.evidence, Weak)
+            (perhaps if weak else values).setdefault(_pair(each.difference), each.cause)
     found = []
     for each in seen:
         open_ = each.cause is None or isinstance(each.evidence, Weak)
-        cause = values.get(_pair(each.difference)) if open_ else None
-        evidence = versus(*_pair(each.difference))
+        pair = _pair(each.difference)
+        cause = values.get(pair) if open_ else None
+        evidence = versus(*pair)
+        if cause is None and each.cause is None and all(map(_MACHINE.search, pair)):
+            cause, evidence = perhaps.get(pair), Weak(evidence)
         found.append(_Seen(each.difference, cause, evidence) if cause else each)
     return found
 

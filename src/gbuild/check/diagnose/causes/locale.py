@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
-from gbuild.check.diagnose.dates import dated, translated_date
+from gbuild.check.diagnose.dates import dated, in_two_languages, translated_date
 from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.languages import in_other_script, titles, translated, transliterated
 from gbuild.check.diagnose.months import shared_language
@@ -47,7 +47,7 @@ def _explains(difference: Difference) -> str | None:
                 return versus(*lines)
             if transliterated(*lines) or in_other_script(*lines) or titles(*lines):
                 return Weak(versus(*lines))
-            if translated(*change.lines()):
+            if translated(*lines) or in_two_languages(*lines):
                 return Sure(versus(*change.lines()))
             named = _NAMED.search(before)
             spoken = all(_CODE.match(word) for word in (one, two)) or not (

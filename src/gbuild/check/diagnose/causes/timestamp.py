@@ -11,8 +11,8 @@ from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.months import shared_language
 from gbuild.check.diagnose.phrases import about_kernel, before
 
-_FIRST, _LAST = 1_000_000_000, 2_200_000_000
-"""2001 to 2039: a number of four bytes outside is not taken for a time."""
+_FIRST, _LAST = 1_000_000_000, 2_050_000_000
+"""2001 to 2034: a number of four bytes outside is not taken for a time."""
 
 _YEARS = 3 * 366 * 86_400
 """Seconds between two numbers of eight bytes, which are less likely to be met by chance."""

@@ -16,7 +16,7 @@ _SURE = re.compile(
     r"(?:built|build|compiled?|made|generated|packaged|prepared|signed|linked|run|ran|"
     r"assembled|produced|configured|installed|executed|performed|started|rendered|exported|"
     r"submitted|uploaded|modified|saved|printed)(?: [\w:.]+){0,6} by|build user|"
-    r"linux compile by|last modified by|modified by)" + _FILLER
+    r"user(?: \w+){1,3} name|linux compile by|last modified by|modified by)" + _FILLER
 )
 _BARE = re.compile(r"(?<!by )(?<!as )\b(?:user|group|groups|builder|packager)\Z")
 """Words that a name follows, and as well any other word: user guide."""
