@@ -115,7 +115,7 @@ def test_a_member_that_goes_offline_is_told(cluster: Cluster, store: Store, imag
     cluster.second.end()
     with Target(machine) as target, pytest.raises(BackendFailure) as lost:
         target.run(["true"])
-    assert "--backend-option target=" in (lost.value.hint or "")
+    assert "--backend-option target=" in (lost.value.hint or ""), lost.value.details
     assert not machine.alive()
 
     cluster.first.wait_until_offline("m2")

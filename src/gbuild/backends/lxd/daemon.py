@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from gbuild.backends.lxd.address import Address
-from gbuild.backends.lxd.refusals import AWAY, hint_for
+from gbuild.backends.lxd.refusals import AWAY, MEMBERS, hint_for, spoken
 from gbuild.backends.lxd.websocket import Refused, WebSocket
 from gbuild.errors import BackendFailure
 from gbuild.host.libraries import missing_library
@@ -53,6 +53,7 @@ class Daemon:
         """
         self.address = address
         self.flavour = "lxd"
+        self.clustered = False
         self._client = self._connected()
         info = self._client.host_info
         environment = info.get("environment", {})
@@ -144,8 +145,12 @@ class Daemon:
         kind: type[BackendFailure] = NotThere if "not found" in low else BackendFailure
         if any(words in low for words in AWAY):
             kind = Away
-        hint = hint_for(said, self.flavour)
-        return kind(f"{self.label} refused to {doing}", details=(said,), hint=hint)
+        return kind(f"{self.label} refused to {doing}", details=(said,), hint=self.hint_for(said))
+
+    def hint_for(self, said: str) -> str | None:
+        """Return what helps; a cluster says many things before it knows that a member is gone."""
+        known = hint_for(said, self.flavour)
+        return spoken(MEMBERS, self.flavour) if known is None and self.clustered else known
 
     def _tls(self) -> tuple[str, socket.socket]:
         host, port = self.address.host_port
@@ -237,7 +242,7 @@ class _Failures:
             raise NotThere(
                 f"{self._daemon.label} refused to {self._doing}",
                 details=(said,),
-                hint=hint_for(said, self._daemon.flavour),
+                hint=self._daemon.hint_for(said),
             ) from error
         if isinstance(error, exceptions.LXDAPIException):
             raise self._daemon.refusal(self._doing, str(error)) from error
@@ -247,6 +252,7 @@ class _Failures:
             raise BackendFailure(
                 f"{self._daemon.label} answered nonsense when asked to {self._doing}",
                 details=(str(error)[:500],),
+                hint=self._daemon.hint_for(str(error)),
             ) from error
 
 

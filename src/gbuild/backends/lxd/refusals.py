@@ -5,7 +5,8 @@ from __future__ import annotations
 AWAY = ("missing event connection with target cluster member", "unable to connect to:")
 """What a member says of another one that is out of reach."""
 
-_MEMBERS = "lxc cluster list; choose another member: --backend-option target=MEMBER"
+MEMBERS = "lxc cluster list; choose another member: --backend-option target=MEMBER"
+"""What to do about a member of a cluster that is out of reach."""
 
 _HINTS = (
     ("no space left", "free space in the storage pool, or choose another: --backend-option pool="),
@@ -13,9 +14,9 @@ _HINTS = (
     ("not enough space", "free space in the storage pool, or choose another pool"),
     ("lowlevel", "the project must allow it: restricted.containers.lowlevel=allow"),
     ("restricted", "the project's restrictions forbid it: lxc project show"),
-    ("is offline", _MEMBERS),
+    ("is offline", MEMBERS),
     ("appear to be offline", "lxc cluster list"),
-    *((words, _MEMBERS) for words in AWAY),
+    *((words, MEMBERS) for words in AWAY),
     ("no cluster member called", "lxc cluster list"),
     ("cluster member not found", "lxc cluster list"),
     ("image not found", "run the same command again: the image is imported anew"),
