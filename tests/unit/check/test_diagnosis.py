@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,36 @@ def test_a_date_may_be_of_another_time_and_another_zone() -> None:
     one, two = b"Built: 2024-03-05 14:22:11 +0100\n", b"Built: 2025-08-21 03:08:59 +0300\n"
     found = {trace.cause for trace in diagnose("f", one, two).traces}
     assert found == {"timestamp", "timezone"}
+
+
+def _ogg(serial: int) -> bytes:
+    return b"OggS\0\2" + bytes(8) + struct.pack("<III", serial, 0, serial ^ 0x55AA55AA) + b"\1\3abc"
+
+
+def _fat(serial: int) -> bytes:
+    head = bytearray(512)
+    head[39:43], head[54:62], head[510:512] = struct.pack("<I", serial), b"FAT16   ", b"\x55\xaa"
+    return bytes(head)
+
+
+def _font(created: int) -> bytes:
+    head = bytes(20) + struct.pack(">QQ", created, created) + bytes(18)
+    table = struct.pack(">4sIII", b"head", created % 97, 28, len(head))
+    return b"\0\1\0\0\0\1" + bytes(6) + table + head
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "cause"),
+    [
+        (_ogg(0x3F9A1C2E), _ogg(0x607B2D41), "random-identifier"),
+        (_fat(0x3F9A1C2E), _fat(0x607B2D41), "random-identifier"),
+        (_font(3_792_500_000), _font(3_792_900_000), "timestamp"),
+    ],
+    ids=["ogg", "fat", "font"],
+)
+def test_headers_are_read(one: bytes, two: bytes, cause: str) -> None:
+    found = diagnose("f", one, two)
+    assert ({trace.cause for trace in found.traces}, found.unknown) == ({cause}, False)
 
 
 def test_many_traces_of_one_cause_are_counted(tmp_path: Path) -> None:

@@ -20,7 +20,10 @@ _Reader = Callable[[bytes], tuple[_Fields, list[tuple[int, int]]] | None]
 def headers(where: str, a: bytes, b: bytes) -> tuple[list[Field], bytes, bytes]:
     """Return the fields that differ, and both files with these bytes made the same."""
     for kind, reader in _READERS:
-        one, two = reader(a), reader(b)
+        try:
+            one, two = reader(a), reader(b)
+        except (struct.error, IndexError):
+            continue  # it says that it is longer than it is
         if one is None or two is None:
             continue
         names = sorted(one[0].keys() | two[0].keys())
