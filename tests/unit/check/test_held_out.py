@@ -15,9 +15,9 @@ from gbuild.check.diagnose.diagnosis import diagnose
 
 from .held_out import Pair, objects, texts
 from .held_out_archives import archives
-from .held_out_fourth import fifth, fourth
 from .held_out_later import second
 from .held_out_third import mended_for, run_once
+from .held_out_unseen import fifth, fourth, sixth
 
 PAGE = Path(__file__).parents[3] / "docs/reference/causes.md"
 
@@ -106,7 +106,10 @@ def test_the_third_set_is_large_enough() -> None:
     assert all(pair.first != pair.second for pair in pairs)
 
 
-@pytest.mark.parametrize(("pairs", "size", "none"), [(fourth(), 116, 29), (fifth(), 178, 41)])
+@pytest.mark.parametrize(
+    ("pairs", "size", "none"),
+    [(fourth(), 116, 29), (fifth(), 178, 41), (sixth(), 177, 41)],
+)
 def test_the_later_sets_are_large_enough(pairs: list[Pair], size: int, none: int) -> None:
     assert len({pair.name for pair in pairs}) == len(pairs) == size
     assert sum(not pair.causes for pair in pairs) == none
@@ -122,6 +125,7 @@ def test_the_later_sets_are_large_enough(pairs: list[Pair], size: int, none: int
         ("third set, second half, after mending", run_once()),
         ("fourth set, after mending", fourth()),
         ("fifth set, after mending", fifth()),
+        ("sixth set", sixth()),
     ],
 )
 def test_the_page_tells_the_counts_as_they_are(row: str, pairs: list[Pair]) -> None:
