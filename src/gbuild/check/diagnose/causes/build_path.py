@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference
 from gbuild.check.diagnose.paths import common_end, numbered, paths
 
 _SCRATCH = (
     *("/tmp/", "/var/tmp/", "/build/", "/builds/", "/srv/", "/workspace/", "/mnt/", "/buildd/"),
-    *("/usr/src/", "/scratch/", "/work/", "/ws/", "/private/tmp/", "/var/build/", "/workdir/"),
+    *("/usr/src/", "/scratch/", "/ws/", "/private/tmp/", "/var/build/", "/workdir/"),
 )
 
 _INSTALLED = re.compile(r"/(?:usr(?!(?:/local)?/src/)|s?bin|lib\d*|etc|opt)/")
@@ -39,7 +39,7 @@ def _mounted(one: str, two: str) -> bool:
                for p in (one, two))  # fmt: skip
 
 
-_NAME = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
+_NAME = ALPHANUMERIC + b"_"
 _BEGIN = re.compile(r"(?:\A|\w*_)(?:build|builds|tmp|var_tmp|home|srv|usr_src|mnt|workspace|root)"
                     r"_+\w+_\w+", re.IGNORECASE)  # fmt: skip
 
