@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
 from gbuild.check.diagnose.causes import all_causes
 from gbuild.check.diagnose.dates import said_to_be_built, scattered
-from gbuild.check.diagnose.differences import Change, Difference, Order
+from gbuild.check.diagnose.differences import ALPHANUMERIC, NAME, Change, Difference, Order
 from gbuild.check.diagnose.member import LARGEST
 from gbuild.check.diagnose.walk import MOST, differences
 from gbuild.model.check import Trace
@@ -26,9 +26,8 @@ _VALUES = frozenset(
     ("user", "hostname", "kernel-version", "random-identifier", "build-path", "home")
 )
 """Causes that bring a value of their own, which may stand elsewhere, too."""
-_NAME = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-"
 _VERSION = re.compile(r"v?\d+(?:\.\d+)+(?:[-+~.]\w+)*\Z")
-_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._+@~-"
+_WORD = ALPHANUMERIC + b"/._+@~-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +132,7 @@ def _pair(difference: Difference) -> tuple[str, str]:
     """Return the words of both sides, in small letters; what is no text has none."""
     if not isinstance(difference, Change):
         return difference.where, ""
-    one, two = difference.words(_NAME)
+    one, two = difference.words(NAME)
     return one.casefold(), two.casefold()
 
 
@@ -169,7 +168,7 @@ def _sure(seen: Sequence[_Seen]) -> list[_Seen]:
         change = each.difference
         if each.cause is None and isinstance(change, Change):
             lines.add((change.where, change.line if change.text else _BINARY))
-            if change.text and all(map(_VERSION.match, change.words(_NAME))):
+            if change.text and all(map(_VERSION.match, change.words(NAME))):
                 versions.add(change.where)
     return [
         _Seen(each.difference, None, "")
@@ -228,8 +227,10 @@ def _added(difference: Difference, but: Cause, first: str) -> list[_Seen]:
     ]
 
 
-def _given(change: Change, known: Iterable[Known]) -> tuple[Cause, str] | None:
+def _given(change: Change, known: Sequence[Known]) -> tuple[Cause, str] | None:
     """Look for values that the builds are known to have had."""
+    if not known:
+        return None
     one, two = change.words(_WORD)
     causes = {cause.name: cause for cause in all_causes()}
     for fact in known:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass
+
+ALPHANUMERIC = (string.digits + string.ascii_letters).encode()
+NAME = ALPHANUMERIC + b"_.-"
+"""Characters of words (see :meth:`Change.words`); NAME: of files, persons and machines."""
 
 _ENDS = re.compile(rb"[\x00-\x08\x0a-\x1f]")
 """What ends a line, or a string in a file that is no text."""

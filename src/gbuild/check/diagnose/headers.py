@@ -71,10 +71,10 @@ def _number(data: bytes, at: int, form: str) -> str:
 def _ext(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
     if data[0x438:0x43A] != b"\x53\xef" or len(data) < 0x800:
         return None
-    times = {"created": 0x508, "mtime": 0x430, "modified": 0x42C, "build time": 0x440}
-    fields = {name: _number(data, at, "<I") for name, at in times.items()}
+    places = {"created": 0x508, "mtime": 0x430, "modified": 0x42C, "build time": 0x440}
+    fields = {name: _number(data, at, "<I") for name, at in places.items()}
     fields |= {"uuid": data[0x468:0x478].hex(), "hash seed": data[0x4EC:0x4FC].hex()}
-    spans = [(at, at + 4) for at in (*times.values(), 0x7FC)]
+    spans = [(at, at + 4) for at in (*places.values(), 0x7FC)]
     return fields, [*spans, (0x468, 0x478), (0x4EC, 0x4FC)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-CHARACTERS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-"
 _CACHED = re.compile(
     r"(.*[\w-][.-])([0-9a-f]{6,32}|[0-9A-Za-z_-]{8})(\.[a-z]\w{0,4}(?:\.\w{1,4})?)\Z"
 )

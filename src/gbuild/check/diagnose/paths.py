@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from gbuild.check.diagnose.differences import Change
+from gbuild.check.diagnose.differences import ALPHANUMERIC, Change
 
-_CHARACTERS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._+@~-,%\\:"
+_CHARACTERS = ALPHANUMERIC + b"/._+@~-,%\\:"
 _WINDOWS = re.compile(r"(?<![A-Za-z])[A-Za-z]:[\\/]")
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z+.-]*:)?/{2,}")
 """What begins the address of something elsewhere: of the scheme and the host."""

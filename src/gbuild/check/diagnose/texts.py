@@ -85,8 +85,7 @@ def _moved_only(one: Sequence[bytes], two: Sequence[bytes]) -> tuple[list[bytes]
     here, there = ([line.rstrip(_ENDS) for line in each] for each in (one, two))
     if here == there:
         return [], []
-    head = alike(here, there)
-    tail = alike(here[head:][::-1], there[head:][::-1])
+    head, tail = _ends(here, there)
     return list(one[head : len(one) - tail]), list(two[head : len(two) - tail])
 
 
@@ -129,8 +128,7 @@ def _moved(one: Sequence[bytes], two: Sequence[bytes]) -> frozenset[bytes]:
 
 def blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[str, int, int, int, int]]:
     """Compare two sequences; what they begin and end with alike is left out first."""
-    head = alike(one, two)
-    tail = alike(one[head:][::-1], two[head:][::-1])
+    head, tail = _ends(one, two)
     ends = len(one) - tail, len(two) - tail
     if len(one) == len(two) and ends[0] - head > _MANY:
         same = [x == y for x, y in zip(one[head : ends[0]], two[head : ends[1]], strict=True)]
@@ -160,6 +158,12 @@ def alike(one: Sequence[object], two: Sequence[object]) -> int:
     """Count what two sequences begin with alike."""
     pairs = zip(one, two, strict=False)
     return next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(one), len(two)))
+
+
+def _ends(one: Sequence[object], two: Sequence[object]) -> tuple[int, int]:
+    """Count what two sequences begin with alike, and of the rest what they end with alike."""
+    head = alike(one, two)
+    return head, alike(one[head:][::-1], two[head:][::-1])
 
 
 _Span = tuple[Sequence[bytes], int, int]
@@ -292,8 +296,7 @@ def _reordered(a: bytes, b: bytes) -> tuple[bytes, bytes, list[bytes], list[byte
         m[0] for m in spans[0] if _LISTED.match(a[m.end() : m.end() + 2]) or m[0][:1] in b"\"'"
     }
     one, two = ([m[0] for m in each if m[0] in both] for each in spans)
-    head = alike(one, two)
-    tail = alike(one[head:][::-1], two[head:][::-1])
+    head, tail = _ends(one, two)
     one, two = one[head : len(one) - tail], two[head : len(two) - tail]
     stays = {x for tag, i1, i2, _, _ in blocks(one, two) if tag == "equal" for x in one[i1:i2]}
     moved = set(one) - stays
@@ -319,8 +322,7 @@ def _items_moved(a: bytes, b: bytes) -> tuple[list[bytes], list[bytes]] | None:
         one, two = _TOKEN.findall(a), _TOKEN.findall(b)
         if len(one) <= 8:
             return None
-    head = alike(one, two)
-    tail = alike(one[head:][::-1], two[head:][::-1])
+    head, tail = _ends(one, two)
     one, two = one[head : len(one) - tail], two[head : len(two) - tail]
     named = {x for x, y in zip(one, two, strict=True) if x != y and re.search(rb"[A-Za-z_]", x)}
     if len(_PROSE & {word.lower() for word in one}) > 1:

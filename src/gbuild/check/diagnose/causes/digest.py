@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.differences import Change, Difference
-from gbuild.check.diagnose.names import CHARACTERS, in_name
+from gbuild.check.diagnose.differences import ALPHANUMERIC, NAME, Change, Difference
+from gbuild.check.diagnose.names import in_name
 from gbuild.check.diagnose.phrases import before
 
 _HEX = re.compile(
@@ -15,7 +15,7 @@ _HEX = re.compile(
 
 _NAMED = re.compile(r"sha(?:1|256|384|512)[-:=][0-9A-Za-z+/]{27,}={0,2}\Z")
 """As Subresource Integrity and go.sum write them."""
-_BASE64 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+/=-:"
+_BASE64 = ALPHANUMERIC + b"+/=-:"
 
 
 _SUM = re.compile(
@@ -35,7 +35,7 @@ def _explains(difference: Difference) -> str | None:
             one, two = change.words(b"0123456789abcdefABCDEF")
             if len(one) == len(two) and _HEX.match(one) and _HEX.match(two):
                 return versus(one, two)
-            if in_name(*change.words(CHARACTERS)) or _checksum(change):
+            if in_name(*change.words(NAME)) or _checksum(change):
                 return versus(one, two)
             one, two = change.words(_BASE64)
             if len(one) == len(two) and _NAMED.match(one) and _NAMED.match(two):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, Sure, versus
-from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference
 from gbuild.check.diagnose.phrases import before
 
 _ASSIGNED = re.compile(
@@ -14,7 +14,7 @@ _ASSIGNED = re.compile(
 
 _LIST = re.compile(r"/[\w.-]+(?:/[\w.-]+)*(?::/[\w.-]+(?:/[\w.-]+)*){2,}")
 """Where programs are looked for: PATH, whatever it is called."""
-_LISTED = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._-:"
+_LISTED = ALPHANUMERIC + b"/._-:"
 
 _SESSION = tuple(
     frozenset(names.split())

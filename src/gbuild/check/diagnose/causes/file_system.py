@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
-from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference, Field
 from gbuild.check.diagnose.numbers import number_named
 from gbuild.check.diagnose.phrases import before
 
@@ -30,7 +30,7 @@ _KIND = re.compile(
     r"ramfs|vfat|fuse(?:\.\w+)?|disorderfs|9p|virtiofs|jfs|reiserfs)(?:\s|\Z)"
 )
 
-_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-"
+_WORD = ALPHANUMERIC + b"_-"
 _DF = re.compile(r"(?:\S+\s+){1,2}\d+\s+\d+\s+\d+\s+\d{1,3}%\s+(/\S*)\s*\Z")
 _USED = re.compile(r"\s\d{1,3}%\s")
 """How full it is, as df(1) writes it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
-from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.differences import NAME, Change, Difference, Field
 from gbuild.check.diagnose.months import DAYS, month_of
 from gbuild.check.diagnose.phrases import before
 
@@ -45,7 +45,6 @@ _NO_HOST = re.compile(
     r"(?:linux|unix|windows|debian|ubuntu|fedora|x86_64|i[3-6]86|amd64|arm64|aarch64|gnu|none|"
     r"null|yes|no|true|false|all|any|enabled|disabled|darwin|freebsd|localhost\.localdomain\.)"
     r"(?:[-_.].*)?\Z|v?\d+(?:\.\d+)*\Z", re.IGNORECASE)  # fmt: skip
-_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.-_"
 
 
 def _explains(difference: Difference) -> str | None:
@@ -53,7 +52,7 @@ def _explains(difference: Difference) -> str | None:
         case Field(kind="rpm", name="build host", a=a, b=b):
             return versus(a, b)
         case Change(text=True) as change:
-            one, two = (word.strip(".-") for word in change.words(_WORD))
+            one, two = (word.strip(".-") for word in change.words(NAME))
             return _named(change, one, two) if one != two else None
         case _:
             pass
@@ -62,12 +61,12 @@ def _explains(difference: Difference) -> str | None:
 
 def _named(change: Change, one: str, two: str) -> str | None:
     """Say what the words before two names make of them."""
-    left = change.left.rstrip(_WORD).decode("utf-8", "replace")
+    left = change.left.rstrip(NAME).decode("utf-8", "replace")
     if not all(map(_is_name, (one, two))) or left.endswith(("/", "\\")):
         return None
     known = _UNAME.search(left) and _before_release(change)
     mail = _AT.search(left) and all(_PUBLIC.search(word) for word in (one, two))
-    words = before(change, _WORD)
+    words = before(change, NAME)
     platforms = [bool(_NO_HOST.match(word)) for word in (one, two)]
     if known or _OWN.search(words):
         return None if all(platforms) and not known else Sure(versus(one, two))
@@ -86,7 +85,7 @@ def _is_name(word: str) -> bool:
 
 
 def _before_release(change: Change) -> bool:
-    return all(_RELEASE.match(s.lstrip(_WORD)) for s in (change.right, change.right_b))
+    return all(_RELEASE.match(s.lstrip(NAME)) for s in (change.right, change.right_b))
 
 
 CAUSE = Cause(

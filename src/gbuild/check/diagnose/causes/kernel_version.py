@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, Sure, versus
-from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference
 
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)*(?:[-+.~_][0-9A-Za-z.+~_-]+)?\Z")
 _RELEASE = re.compile(
@@ -26,7 +26,9 @@ _OTHER = re.compile(
 _BUILT = re.compile(r"(?:uname|\blinux ).*#\d+\S* SMP|#\d+\S*(?:-\w+)? SMP", re.IGNORECASE)
 """A line with the field "version" of utsname: how the kernel was built."""
 
-_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.+~_-"
+_WORD = ALPHANUMERIC + b".+~_-"
+_PLATFORM = re.compile(r"[2-9]\.\d+\.\d+[\w.+-]*-with-(?:glibc|musl)")
+"""The end of what Python's platform.platform() says."""
 _PREFIX = re.compile(r"\A(?:linux|kernel)[-_]?", re.IGNORECASE)
 
 
@@ -59,8 +61,7 @@ def _versions(change: Change, one: str, two: str) -> str | None:
     named = _NAMED.search(line) and not _OTHER.search(line)
     if named and _VERSION.match(one) and _VERSION.match(two):
         return versus(one, two)
-    platform = re.compile(r"[2-9]\.\d+\.\d+[\w.+-]*-with-(?:glibc|musl)")
-    return versus(one, two) if platform.match(one) and platform.match(two) else None
+    return versus(one, two) if _PLATFORM.match(one) and _PLATFORM.match(two) else None
 
 
 CAUSE = Cause(

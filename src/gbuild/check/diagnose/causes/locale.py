@@ -6,7 +6,7 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
 from gbuild.check.diagnose.dates import dated, in_two_languages, translated_date
-from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference
 from gbuild.check.diagnose.languages import in_other_script, titles, translated, transliterated
 from gbuild.check.diagnose.months import shared_language
 
@@ -22,7 +22,7 @@ _VALUE = re.compile(
 )
 _LANGUAGE = re.compile(r"\A(?:lang|language)\W*\Z")
 _CODE = re.compile(r"[a-z]{2}(?:[_-]\w+)?\Z|C\Z")
-_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.@-"
+_WORD = ALPHANUMERIC + b"_.@-"
 
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+\Z|\d{1,3}(?:\.\d{3}){2,}\Z")
 _SWAPPED = str.maketrans(".,", ",.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference, Field
 from gbuild.check.diagnose.numbers import number_named
 from gbuild.check.diagnose.paths import numbered, paths
 
@@ -13,7 +13,7 @@ _NAMES = r"p?pid|process(?: id)?|job id|session id|getpid|thread id|tid|pgid"
 _FILE = re.compile(r"(?:\A|[\s\"'=(/])[\w./-]*?[A-Za-z][._-]?(\d{2,7})(?:[._-]\w+)?\Z")
 _PASSING = re.compile(r"tmp|temp|\bconf\d|\.lock|\.pid|\bpid|scratch|work|\.sock|\.o\b|core\.")
 """What is in the names of files that do not stay."""
-_PATH = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-/"
+_PATH = ALPHANUMERIC + b"._-/"
 
 _DIGITS = b"0123456789"
 _NUMBER = re.compile(r"\d{3,7}\Z")

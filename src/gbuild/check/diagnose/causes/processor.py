@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
-from gbuild.check.diagnose.differences import Change, Difference
+from gbuild.check.diagnose.differences import NAME, Change, Difference
 from gbuild.check.diagnose.phrases import before
 
 _BRAND = re.compile(
@@ -50,7 +50,6 @@ _CPUINFO = re.compile(
 _FEW = 1
 """Features of a line that may be named by chance."""
 _LIST = re.compile(r"flags|features|cpu|simd|isa|have|support|enabled|instruction", re.IGNORECASE)
-_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_.-"
 
 
 def _explains(difference: Difference) -> str | None:
@@ -62,13 +61,13 @@ def _explains(difference: Difference) -> str | None:
                 return Sure(evidence) if all(map(_OWN.search, (one, two))) else evidence
             if _features(one, two) or _switched(one, two):
                 return Sure(versus(one.strip(), two.strip()))
-            here, there = change.words(_WORD)
+            here, there = change.words(NAME)
             if here != there and _CODENAME.match(here) and _CODENAME.match(there):
-                known = _NAMED.search(before(change, _WORD))
+                known = _NAMED.search(before(change, NAME))
                 return versus(here, there) if known else Weak(versus(here, there))
             if _CPUINFO.match(one) and _CPUINFO.match(two):
                 return Sure(versus(one.strip(), two.strip()))
-            named = _NAMED.search(before(change, _WORD))
+            named = _NAMED.search(before(change, NAME))
             if named and here and there and not (here.isdigit() and named[0] == "cpu"):
                 return versus(one.strip(), two.strip())
         case _:

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 from gbuild.check.diagnose.cause import Cause, Sure, versus
-from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference, Field
 from gbuild.check.diagnose.names import in_name
 from gbuild.check.diagnose.paths import drawn, paths
 from gbuild.check.diagnose.phrases import before
@@ -32,8 +32,8 @@ _LABEL = re.compile(
 )
 """Names of parts of a picture or page, drawn by the program that wrote it."""
 
-_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_.+/="
-_LETTERS = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
+_WORD = ALPHANUMERIC + b"-_.+/="
+_LETTERS = ALPHANUMERIC + b"-_"
 _RICH = 3.0
 """Bits a character: names that people choose have less."""
 

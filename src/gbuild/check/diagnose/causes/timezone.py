@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.dates import dated, same_moment, translated_date
-from gbuild.check.diagnose.differences import Change, Difference, Field
+from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference, Field
 from gbuild.check.diagnose.phrases import before
 
 _STEP = timedelta(minutes=15)
@@ -20,7 +20,7 @@ _NAME = re.compile(
 )
 _POSIX = re.compile(r"[A-Z]{3,5}[+-]?\d{1,2}(?::\d\d)?(?:[A-Z]{3,5})?\Z")
 _NAMED = re.compile(r"\b(?:tz|tzname|time ?zone|zone ?info|utc offset|gmt offset)(?: \w+)?\Z")
-_WORD = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_/+-:"
+_WORD = ALPHANUMERIC + b"_/+-:"
 
 
 def _explains(difference: Difference) -> str | None:
