@@ -150,7 +150,11 @@ class Daemon:
     def hint_for(self, said: str) -> str | None:
         """Return what helps; a cluster says many things before it knows that a member is gone."""
         known = hint_for(said, self.flavour)
-        return spoken(MEMBERS, self.flavour) if known is None and self.clustered else known
+        return self.spoken(MEMBERS) if known is None and self.clustered else known
+
+    def spoken(self, hint: str) -> str:
+        """Return a hint with the commands of the server's own client."""
+        return spoken(hint, self.flavour)
 
     def _tls(self) -> tuple[str, socket.socket]:
         host, port = self.address.host_port

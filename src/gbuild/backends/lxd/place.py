@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gbuild.backends.lxd.daemon import Daemon
-from gbuild.backends.lxd.refusals import hint_for, spoken
 from gbuild.errors import BackendFailure
 
 _COPY_ON_WRITE = frozenset(("btrfs", "zfs", "ceph", "lvm"))
@@ -77,7 +76,7 @@ def member(daemon: Daemon, options: Mapping[str, str]) -> str:
         raise BackendFailure(
             f"the member {name} of the cluster at {daemon.label} is {found.get('status')}",
             details=(str(found.get("message", "")),),
-            hint=hint_for("is offline", daemon.flavour),
+            hint=daemon.hint_for("is offline"),
         )
     return name
 
@@ -99,9 +98,7 @@ def network(daemon: Daemon, options: Mapping[str, str]) -> str:
         raise BackendFailure(
             f"{daemon.label} has {len(bridges) or 'no'} managed bridges, and none was chosen",
             details=tuple(bridges),
-            hint=spoken(
-                "--backend-option network=NAME (lxc network create makes one)", daemon.flavour
-            ),
+            hint=daemon.spoken("--backend-option network=NAME (lxc network create makes one)"),
         )
     return bridges[0]
 
@@ -118,9 +115,8 @@ def nic(daemon: Daemon, name: str) -> Nic:
     if not found.get("managed") or "/" not in bridge:
         raise BackendFailure(
             f"the network {name} gives targets no IPv4 address",
-            hint=spoken(
-                f"lxc network set {name} ipv4.address auto, or --backend-option network=NAME",
-                daemon.flavour,
+            hint=daemon.spoken(
+                f"lxc network set {name} ipv4.address auto, or --backend-option network=NAME"
             ),
         )
     gateway = ipaddress.ip_interface(bridge)
@@ -158,8 +154,6 @@ def _only(daemon: Daemon, path: str, what: str, option: str) -> str:
         raise BackendFailure(
             f"{daemon.label} has {len(names) or 'no'} {what}s, and none was chosen",
             details=tuple(names),
-            hint=spoken(
-                f"--backend-option {option}=NAME (sudo lxd init makes one)", daemon.flavour
-            ),
+            hint=daemon.spoken(f"--backend-option {option}=NAME (sudo lxd init makes one)"),
         )
     return names[0]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 
 from gbuild.backends.lxd import place
 from gbuild.backends.lxd.daemon import Daemon
-from gbuild.backends.lxd.refusals import spoken
 from gbuild.errors import GbuildError
 from gbuild.target.backend import Finding
 
@@ -31,7 +30,7 @@ def _tried(daemon: Daemon, what: str, look: Callable[[], Finding], *, needed: bo
     try:
         return look()
     except GbuildError as error:
-        mend = error.hint or spoken("sudo lxd init", daemon.flavour)
+        mend = error.hint or daemon.spoken("sudo lxd init")
         detail = "; ".join((error.brief, *error.details))
         return Finding(what, "missing" if needed else "limited", detail, mend)
 
@@ -41,7 +40,7 @@ def _pool(daemon: Daemon, options: Mapping[str, str]) -> Finding:
     if pool.copies_on_write:
         return Finding("storage pool", "ok", f"{pool.name}, {pool.driver}")
     detail = f"{pool.name}, {pool.driver}: every start copies the whole image, no size is held"
-    mend = spoken("lxc storage create NAME btrfs", daemon.flavour)
+    mend = daemon.spoken("lxc storage create NAME btrfs")
     return Finding("storage pool", "limited", detail, mend)
 
 
@@ -57,6 +56,6 @@ def _members(daemon: Daemon) -> Finding:
     members = daemon.get("cluster", "members", recursion=1, doing="list members")
     offline = [str(m["server_name"]) for m in members if m.get("status") != "Online"]
     if offline:
-        mend = spoken("lxc cluster list", daemon.flavour)
+        mend = daemon.spoken("lxc cluster list")
         return Finding("cluster", "limited", f"offline: {', '.join(offline)}", mend)
     return Finding("cluster", "ok", f"{len(members)} members online")
