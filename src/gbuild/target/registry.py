@@ -97,6 +97,11 @@ def new_id(name: str) -> str:
     return f"{name}~{os.getpid()}~{secrets.token_hex(4)}"
 
 
+def token_of(identity: str) -> str:
+    """Return the drawn end of an identity: what a target makes for itself is called after it."""
+    return identity.rpartition("~")[2]
+
+
 def born(pid: int) -> str:
     """Return this boot's id and the start time of a process, or nothing if there is none."""
     try:

@@ -14,6 +14,7 @@ from gbuild.backends.kvm.channel import Channel
 from gbuild.backends.kvm.domain import Domain, Shape
 from gbuild.backends.kvm.hypervisor import Hypervisor
 from gbuild.backends.kvm.library import Connection, DomainHandle, find, told
+from gbuild.backends.kvm.machine import left_there
 from gbuild.backends.kvm.outside import WayOut, name_servers
 from gbuild.backends.kvm.pieces import Boot, Pieces
 from gbuild.backends.kvm.site import Made, Site
@@ -23,7 +24,7 @@ from gbuild.model.event import Event, Sink
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
 from gbuild.target.guest import Guest, archive
-from gbuild.target.registry import Entry, new_id
+from gbuild.target.registry import Entry, new_id, token_of
 
 _BOOT = 600.0
 """Seconds until a machine is ready for its order, and again until it lets SSH in."""
@@ -64,7 +65,7 @@ class Launch:
         boot = self.pieces.boot(spec.image)
         self.connect()  # what nobody answers for needs no entry
         inside = Guest.of(spec, resolver=name_servers() if spec.network else "")
-        token = identity.rpartition("~")[2]
+        token = token_of(identity)
         with ExitStack() as undo:
             entry = self._new(identity, token, inside, detached=detached)
             undo.callback(self._undo, entry)
@@ -167,8 +168,7 @@ class Launch:
         try:
             self.targets.end(entry)
         except HostFailure as error:
-            text = f"{error.brief}: what {entry.name} left there stays until gtarget prune"
-            self.sink(Event("warning", text))
+            self.sink(left_there(entry.name, error))
 
     def _drop(self) -> None:
         while self.keep:

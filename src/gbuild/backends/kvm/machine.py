@@ -180,9 +180,13 @@ class KvmMachine(Machine):
                 self._clean()
             except HostFailure as error:
                 self._ended()
-                text = f"{error.brief}: what {self.name} left there stays until gtarget prune"
-                self._sink(Event("warning", text))
+                self._sink(left_there(self.name, error))
 
     def _ended(self) -> None:
         self._stopped = True
         self._end.set()
+
+
+def left_there(name: str, error: HostFailure) -> Event:
+    """Return the warning about a target on a host whose libvirt does not answer any more."""
+    return Event("warning", f"{error.brief}: what {name} left there stays until gtarget prune")

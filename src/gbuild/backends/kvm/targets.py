@@ -14,7 +14,7 @@ from gbuild.backends.kvm.library import Connection
 from gbuild.backends.kvm.volumes import Volumes
 from gbuild.errors import HostFailure
 from gbuild.host.store import Store
-from gbuild.target.registry import Entry, Registry
+from gbuild.target.registry import Entry, Registry, token_of
 
 NAME = "kvm"
 
@@ -79,7 +79,7 @@ class Targets:
 
     def tokens(self) -> frozenset[str]:
         """Return what names the own files and volumes of each target."""
-        return frozenset(entry.id.rpartition("~")[2] for entry in self.registry.entries())
+        return frozenset(token_of(entry.id) for entry in self.registry.entries())
 
     def remove(self, entry: Entry) -> None:
         """Remove what an ended target has left; its entry goes last.

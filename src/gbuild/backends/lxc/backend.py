@@ -17,7 +17,7 @@ from gbuild.target import limits
 from gbuild.target.backend import Finding, TargetSpec
 from gbuild.target.contained import ContainedMachine
 from gbuild.target.guest import Guest
-from gbuild.target.registry import Entry, new_id
+from gbuild.target.registry import Entry, new_id, token_of
 
 NAME = "lxc"
 
@@ -43,7 +43,7 @@ class LxcBackend(TreeBackend):
         """Start a target in this process; it is written down before anything is made for it."""
         way = ways.find(self.options, wanted=spec.network)
         identity = new_id(target_name(spec.name, where="the target's name"))
-        token = identity.rpartition("~")[2]
+        token = token_of(identity)
         inside = Guest.of(spec, resolver=way.resolver)
         with ExitStack() as undo:
             tree = undo.enter_context(self.copies.tree(spec.image))

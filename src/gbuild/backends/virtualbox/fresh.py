@@ -23,7 +23,7 @@ from gbuild.model.event import Event, Sink
 from gbuild.model.names import target_name
 from gbuild.target.backend import TargetSpec
 from gbuild.target.guest import Guest
-from gbuild.target.registry import Entry, Registry, new_id
+from gbuild.target.registry import Entry, Registry, new_id, token_of
 
 CLONE = "gbuild-target-"
 """How the names of our clones begin."""
@@ -91,7 +91,7 @@ class Fresh:
         self, spec: TargetSpec, base: Base, guest: Guest, memory: int, *, detached: bool
     ) -> Entry:
         identity = new_id(target_name(spec.name, where="the target's name"))
-        token = identity.rpartition("~")[2]
+        token = token_of(identity)
         return Entry.begun(
             identity,
             spec.name,
