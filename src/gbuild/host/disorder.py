@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 from gbuild.errors import MissingTool
-from gbuild.host.process import CLEAN_ENVIRONMENT, run
+from gbuild.host.process import CLEAN_ENVIRONMENT, run, which
 from gbuild.host.programs import how_to_install
 from gbuild.host.sandbox.layout import Disorder
 
@@ -51,7 +51,7 @@ def find(folders: tuple[str, ...], *, scratch: Path) -> Disorder:
     """
     if why := missing():
         raise MissingTool(f"nothing can reverse the order of folders: {why}")
-    program = Path(str(shutil.which("disorderfs", path=CLEAN_ENVIRONMENT["PATH"])))
+    program = which("disorderfs", package="disorderfs")
     listed = run(("ldd", str(program))).stdout.decode().split()
     libraries = dict.fromkeys(Path(word) for word in listed if word.startswith("/"))
     device = _DEVICE if _for_all(_DEVICE) else _own(scratch)
