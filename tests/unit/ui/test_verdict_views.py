@@ -44,7 +44,7 @@ def verdict(word: str) -> ReleaseVerdict:
             signature=Signature(
                 status=Status.GOOD, fingerprint=f"{n}", key_id=word, user_id=word, detail=word
             ),
-            artifacts={word: ONE if n else TWO, "b": ONE},
+            artifacts={word: ONE if n else TWO, f"{word}b": ONE},
             problem=word,
             inputs={word: f"{n}{word}"},
             packages={word: f"{ONE}  {word.replace(chr(10), chr(7))}_{n}_all.deb\n"},
