@@ -45,6 +45,7 @@ class LocalMachine(Machine):
                     stdout=theirs.fileno(),
                     stderr=log,
                     env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+                    start_new_session=True,  # an ordinary user's is served by a child
                 )
             )
         return ours
@@ -63,13 +64,13 @@ class LocalMachine(Machine):
         """End what serves the connections; new ones can be made."""
         while self._servers:
             server = self._servers.pop()
-            server.kill()
+            os.killpg(server.pid, signal.SIGKILL)
             server.wait()
 
     def freeze(self) -> None:
         """Stop the servers without ending them: they answer nothing any more."""
         for server in self._servers:
-            server.send_signal(signal.SIGSTOP)
+            os.killpg(server.pid, signal.SIGSTOP)
 
     def _basic_options(self) -> tuple[str, ...]:
         return (
