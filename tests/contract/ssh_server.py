@@ -7,6 +7,8 @@ is kept from the client by a program of its own, which libvirt's addresses can n
 
 from __future__ import annotations
 
+import os
+import select
 import shutil
 import signal
 import socket
@@ -14,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -86,11 +88,12 @@ class Server:
         raise AssertionError((self.folder / "log").read_text())
 
     def drop(self) -> None:
-        """End every connection; new ones can be made."""
+        """End every connection; returns when they have ended, and new ones can be made."""
         assert self._process is not None
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         for pid in children.read_text().split():
-            subprocess.run(("kill", "-KILL", pid), check=False)
+            with suppress(ProcessLookupError):
+                _end(int(pid))
 
     def stop(self) -> None:
         """End it, and every connection."""
@@ -115,6 +118,18 @@ class Server:
             else:
                 return self._process.poll() is None
         return False
+
+
+def _end(pid: int) -> None:
+    """Kill a process; returns when it does nothing more, reaped or not."""
+    process = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(process, signal.SIGKILL)
+        ended = select.poll()
+        ended.register(process, select.POLLIN)
+        ended.poll()
+    finally:
+        os.close(process)
 
 
 def new_key(path: Path) -> None:

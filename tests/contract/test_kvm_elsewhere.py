@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ import pytest
 
 from gbuild.backends.kvm import KvmBackend, content
 from gbuild.backends.kvm.hypervisor import ours
-from gbuild.backends.kvm.library import Connection, connect
+from gbuild.backends.kvm.library import Connection, answered, connect
 from gbuild.backends.kvm.site import Made
 from gbuild.backends.kvm.volumes import Volumes, Why
 from gbuild.errors import BackendFailure, Busy, HostFailure, UsageFailure
@@ -187,6 +186,21 @@ def test_a_connection_that_dies_in_the_middle_leaves_nothing(
     assert volumes.names() == ()
 
 
+def test_a_question_that_is_cut_off_is_asked_again(
+    backend: KvmBackend, connection: Connection, far: Far
+) -> None:
+    asked = []
+
+    def question(connection: Connection) -> object:
+        asked.append(connection)
+        if len(asked) == 1:
+            far.server.drop()
+        return ours(connection)
+
+    assert answered(lambda: backend._connection(backend.uri), question) == ours(connection)
+    assert len(asked) == 2
+
+
 def test_a_full_pool_is_told_and_nothing_stays(make: Make, far: Far, tmp_path: Path) -> None:
     far.pool("small", "-o", "size=2m,mode=711")
     path = tmp_path / "large"
@@ -307,11 +321,9 @@ def test_a_machine_of_another_host_works_and_leaves_nothing(
         done = target.run(["sh", "-c", "id -un; cat /proc/net/dev"], user="builder")
         assert done.stdout.startswith(b"builder\n")
         assert b"eth" not in done.stdout
-        cut = threading.Timer(1.0, far.server.drop)
-        cut.start()
+        words = ["sh", "-c", "echo; exec sleep 3600"]
         with pytest.raises(BackendFailure, match="lost the connection"):
-            target.run(["sleep", "3600"], user="builder")
-        cut.join()
+            target.run(words, user="builder", on_output=lambda *_: far.server.drop())
     machine.stop()
     assert backend.targets() == ()
     assert backend.prune() == ()

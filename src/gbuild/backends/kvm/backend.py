@@ -107,6 +107,7 @@ class KvmBackend(Backend):
 
     def targets(self) -> tuple[TargetInfo, ...]:
         """List what this store's registry knows; of a host that does not answer all are dead."""
+        self._silent.clear()  # those that answer again
         found = self._targets.registry.infos()
         for brief in sorted(self._silent):
             self.sink(Event("warning", f"{brief}: its targets are shown as dead, prune keeps them"))

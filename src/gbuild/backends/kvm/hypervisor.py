@@ -14,7 +14,9 @@ from gbuild.backends.kvm.library import (
     Connect,
     Connection,
     DomainHandle,
+    answered,
     find,
+    lives,
     load,
     out_of_room,
     told,
@@ -48,11 +50,17 @@ def ours(connection: Connection) -> dict[str, tuple[str, str]]:
 
 
 def owner(domain: DomainHandle) -> tuple[str, str] | None:
-    """Return the store and the target's id that a domain was marked with, if it is ours."""
+    """Return the store and the target's id that a domain was marked with, if it is ours.
+
+    Raises:
+        BackendFailure: the connection was lost.
+    """
     libvirt = load()
     try:
         text = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
-    except libvirt.libvirtError:
+    except libvirt.libvirtError as error:
+        if not lives(domain.connect()):
+            raise BackendFailure("libvirt does not answer", details=(str(error),)) from error
         return None  # gone meanwhile, or without our mark
     mark = ET.fromstring(text)  # noqa: S314 - see above
     return mark.get("store", ""), mark.get("id", "")
@@ -77,10 +85,7 @@ class Hypervisor:
         Raises:
             BackendFailure: it has ended.
         """
-        if (domain := self._domain()) is None:
-            raise BackendFailure(f"the target {self._name} has ended")
-        with told(f"the target {self._name} has ended"):
-            return out_of_room(domain)
+        return answered(self._connect, self._stuck)
 
     def port(self) -> int:
         """Return the local port that the kernel chose when QEMU asked for a free one."""
@@ -138,8 +143,17 @@ class Hypervisor:
                     raise BackendFailure(text, details=(str(error),)) from error
                 time.sleep(0.1)
 
+    def _stuck(self, connection: Connection) -> bool:
+        if (domain := self._ours(connection)) is None:
+            raise BackendFailure(f"the target {self._name} has ended")
+        with told(f"the target {self._name} has ended"):
+            return out_of_room(domain)
+
     def _domain(self) -> DomainHandle | None:
-        domain = find(self._connect(), self._uuid)
+        return answered(self._connect, self._ours)
+
+    def _ours(self, connection: Connection) -> DomainHandle | None:
+        domain = find(connection, self._uuid)
         mark = owner(domain) if domain is not None else None
         return domain if mark is not None and mark[1] == self._identity else None
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from gbuild.backends.kvm.address import Address, parse
 from gbuild.errors import BackendFailure, HostFailure
@@ -20,6 +20,8 @@ Connect = Callable[[], Connection]
 
 DomainHandle = Any
 """A ``libvirt.virDomain``."""
+
+_Answer = TypeVar("_Answer")
 
 _KEEPALIVE = (5, 6)
 """Seconds between two questions to a daemon elsewhere, and how many may stay unanswered."""
@@ -102,6 +104,22 @@ def lives(connection: Connection) -> bool:
     except libvirt.libvirtError:
         return False
     return True
+
+
+def answered(connect: Connect, question: Callable[[Connection], _Answer]) -> _Answer:
+    """Return the answer to a question, asked anew when the connection was lost in the middle of it.
+
+    Raises:
+        HostFailure: nobody answers any more.
+        BackendFailure: what the question raises over a connection that lives.
+    """
+    connection = connect()
+    try:
+        return question(connection)
+    except BackendFailure:
+        if lives(connection):
+            raise
+    return question(connect())
 
 
 @contextmanager

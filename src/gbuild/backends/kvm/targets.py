@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from gbuild.backends.kvm.address import parse
 from gbuild.backends.kvm.hypervisor import Hypervisor, ours
-from gbuild.backends.kvm.library import Connection
+from gbuild.backends.kvm.library import Connection, answered
 from gbuild.backends.kvm.volumes import Volumes
 from gbuild.errors import HostFailure
 from gbuild.host.store import Store
@@ -96,7 +96,7 @@ class Targets:
     def end(self, entry: Entry) -> None:
         """End every domain that carries a target's mark, and remove what is left of it."""
         uri = entry.held["uri"][0]
-        for uuid, mark in ours(self._connection(uri)).items():
+        for uuid, mark in answered(lambda: self._connection(uri), ours).items():
             if mark[1] == entry.id:
                 self._hypervisor(uri, uuid, entry).end()
         self.remove(entry)

@@ -25,7 +25,7 @@ from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 from gbuild.backends.kvm import content
-from gbuild.backends.kvm.library import Connect, load, told
+from gbuild.backends.kvm.library import Connect, Connection, answered, load, told
 from gbuild.errors import BackendFailure, Bug, Busy, GbuildError
 from gbuild.host.files import write_atomically
 from gbuild.host.store import Store
@@ -152,11 +152,7 @@ class Volumes:
         if not name.startswith(self._beginning):
             raise Bug(f"the volume {name} is not this store's")
         self._note(name).unlink(missing_ok=True)
-        volume = self._find(name)
-        if volume is not None:
-            with told(f"{self._host} does not remove the volume {name}"):
-                volume.delete(0)
-        return volume is not None
+        return answered(self._connect, lambda connection: self._removed(connection, name))
 
     def notes(self) -> tuple[Note, ...]:
         """Return what was sent and is there."""
@@ -204,10 +200,20 @@ class Volumes:
     def _pool(self) -> Any:  # noqa: ANN401 - libvirt has no types
         return self._connect().storagePoolLookupByName(self._pool_name)
 
+    def _removed(self, connection: Connection, name: str) -> bool:
+        volume = self._found(connection, name)
+        if volume is not None:
+            with told(f"{self._host} does not remove the volume {name}"):
+                volume.delete(0)
+        return volume is not None
+
     def _find(self, name: str) -> Volume | None:
+        return answered(self._connect, lambda connection: self._found(connection, name))
+
+    def _found(self, connection: Connection, name: str) -> Volume | None:
         libvirt = load()
         try:
-            return self._pool().storageVolLookupByName(name)
+            return connection.storagePoolLookupByName(self._pool_name).storageVolLookupByName(name)
         except libvirt.libvirtError as error:
             if error.get_error_code() in (
                 libvirt.VIR_ERR_NO_STORAGE_VOL,
