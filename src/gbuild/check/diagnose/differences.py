@@ -38,7 +38,8 @@ class Change:
     file, or -1. ``above`` is the line before it and ``line`` its number in the first file, or -1,
     where they are known; ``dumped`` is 2 when the text sets variables as a session has them, 1
     when all its lines set some. ``program`` says that it is in a section of a program that is
-    code, or follows from others: offsets, symbols, debugging information.
+    code, or follows from others: offsets, symbols, debugging information. ``listed`` says that the
+    text has dates written alike that stayed the same.
     """
 
     where: str
@@ -54,6 +55,7 @@ class Change:
     above: str = ""
     line: int = -1
     dumped: int = 0
+    listed: bool = False
 
     def words(self, characters: bytes) -> tuple[str, str]:
         """Return both sides with the neighbours that belong to ``characters``."""

@@ -2,7 +2,7 @@
 
 Formats: python bytecode (PEP 552), PE/COFF (Microsoft's "PE Format"), the superblocks of ext
 (https://docs.kernel.org/filesystems/ext4/) and squashfs, FAT's boot sector, ISO 9660 (ECMA-119),
-OpenType fonts (head), Ogg (RFC 3533).
+OpenType fonts (head), Ogg (RFC 3533), U-Boot's legacy images.
 """
 
 from __future__ import annotations
@@ -84,6 +84,13 @@ def _squashfs(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
     return {"created": _number(data, 8, "<I")}, [(8, 12)]
 
 
+def _uimage(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
+    if data[:4] != b"\x27\x05\x19\x56" or len(data) < 64:
+        return None
+    (stamp,) = struct.unpack_from(">I", data, 8)
+    return {"created": str(stamp)}, [(4, 12), (24, 28)]
+
+
 def _fat(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
     for mark, at in ((54, 39), (82, 67)):
         if data[mark : mark + 3] == b"FAT" and data[510:512] == b"\x55\xaa":
@@ -156,6 +163,7 @@ _READERS: tuple[tuple[str, _Reader], ...] = (
     ("ext", _ext),
     ("squashfs", _squashfs),
     ("fat", _fat),
+    ("uimage", _uimage),
     ("ttf", _ttf),
     ("ogg", _ogg),
     ("x509", times),

@@ -108,12 +108,13 @@ _LISTED = (
 )
 """A time as a tuple of numbers."""
 
-_DATES = (
-    rf"{_B}\s+{_D},?\s+{_T}\s+{_Y}{_END}",  # ctime(3), date(1)
-    rf"{_B},?\s+{_D}{_ORDINAL},?\s+{_Y}{_END}{_AFTER}",  # __DATE__
-    rf"{_START}{_D}{_ORDINAL}{_OF}{_B},?{_OF}(?P<y>(?:19|20)\d\d|\d\d){_END}{_AFTER}",  # RFC 5322
+_DATES = (  # of ctime(3), __DATE__, date(1), RFC 5322, ISO 8601 and others
+    rf"{_B}\s+{_D},?\s+{_T}\s+{_Y}{_END}",
+    rf"{_B},?\s+{_D}{_ORDINAL},?\s+{_Y}{_END}{_AFTER}",
+    rf"{_START}{_D}{_ORDINAL}\s+{_B},?\s+{_T}\s+{_Y}{_END}",
+    rf"{_START}{_D}{_ORDINAL}{_OF}{_B},?{_OF}(?P<y>(?:19|20)\d\d|\d\d(?!:)){_END}{_AFTER}",
     rf"{_START}{_Y}[ _./-]\s?{_B}[ _./-]\s?{_D}{_END}{_AFTER}",
-    rf"(?<![0-9.]){_Y}[-/._:]{_M}[-/._:]{_D}(?![0-9]){_AFTER}(?::\d{{4}}(?!\d))?",  # ISO 8601
+    rf"(?<![0-9.]){_Y}[-/._:]{_M}[-/._:]{_D}(?![0-9]){_AFTER}(?::\d{{4}}(?!\d))?",
     rf"(?<![0-9.]){_Y}[-/._]{_MM}[-/._]{_DD}{_PLAIN}",
     rf"{_START}{_Y}年\s?{_M}月\s?{_D}日(?:\s*{_T})?",
     rf"{_START}{_D}(?P<s>[/.-])\s?{_M}(?P=s)\s?{_Y}{_END}{_AFTER}",
@@ -150,7 +151,7 @@ _EPOCH = re.compile(
 _FILETIME = re.compile(r"(?<![0-9A-Za-z.])(?P<e>1[23]\d{16}|6[34]\d{16})(?:[uU]?[lL]{0,2})(?!\w)")
 """Tenths of microseconds since 1601 (Windows), or since the year 1 (.NET)."""
 _HEX = re.compile(
-    r"(?<![0-9A-Za-z])(?=0x|\d*[a-fA-F])(?:0x)?(?P<e>[3-7][0-9a-fA-F]{7})(?:[uU]?[lL]{0,2})(?![0-9A-Za-z])"
+    r"(?<![0-9A-Za-z])(?=0x|\d*[a-fA-F])(?:0x)?(?P<e>[3-7][0-9a-fA-F]{7})(?:[uU]?[lL]{0,2})(?![0-9A-Za-z]|-[0-9a-f]{4}-)"
 )
 _JULIAN = re.compile(r"(?<![0-9A-Za-z.])(?P<e>24[4-7]\d{4}\.\d{1,9})(?![0-9A-Za-z])")
 
@@ -210,7 +211,7 @@ def _number(match: re.Match[str], seconds: int) -> Moment | None:
     if not _EARLIEST <= then.year <= _LATEST:
         return None
     clock = then.hour * 3600 + then.minute * 60 + then.second
-    form = "hex" if match.re is _HEX else "number"
+    form = {_HEX: "hex", _EMACS: "stamp"}.get(match.re, "number")
     return Moment(start=match.start(), end=match.end(), text=match[0], form=form,
                   day=then.date(), clock=clock, zone=0, fine=True)  # fmt: skip
 

@@ -16,6 +16,17 @@ _SETTING = re.compile(r"\b(?:max|maximum|min|minimum|limit|default|length|size o
 """Words of what somebody chose."""
 
 
+_REQUIRED = re.compile(
+    r"\b(?:requires?|needs?|recommend\w*|supports?|up to|at least|more than|minimum ram)\b",
+    re.IGNORECASE,
+)
+"""Words of what a program has to have."""
+
+
+def _required(change: Change) -> bool:
+    return bool(_REQUIRED.search(change.lines()[0]))
+
+
 _ASSIGNED = re.compile(r"[\w\"']\s*[:=]{1,2}\s*[\"']?\d*\Z|\w\s+\d*\Z")
 _CLOSE = 20
 """Characters before a number that speak of it."""
@@ -32,13 +43,13 @@ def beside(
     """
     ahead = re.compile(
         rf"(?<!\w)(?:{names})(?: (?:is|was|are|value|content|of|count|number|num|n|total|kb|mb|gb|"
-        r"bytes|kib|mib|gib|unit|size|used|to|as|set|using|x))*\Z"
+        r"bytes|kib|mib|gib|unit|size|used|to|as|set|using|x|detected|found|present|here))*\Z"
     )
     behind = re.compile(rf"(?:{units or '(?!)'})?\s?(?:{names})\b")
     setting = re.compile(rf"(?:{chosen})\Z")
 
     def explains(difference: Difference) -> str | None:
-        if not isinstance(difference, Change) or not difference.text:
+        if not (isinstance(difference, Change) and difference.text) or _required(difference):
             return None
         one, two = (word.strip(".") for word in difference.words(_SIZED))
         if not (_PLAIN.match(one) and _PLAIN.match(two)) or one == two:

@@ -41,7 +41,10 @@ def _path(word: str, at: int) -> str:
     if _foreign(word, start):
         return ""
     piece = word[start:stop]
-    path = "/" + piece.partition("/")[2] if "/" in piece else ""
+    head, slash, rest = piece.partition("/")
+    if start == 0 and _RELATIVE.match(head):
+        return ""
+    path = "/" + rest if slash else ""
     path = re.sub(r"/{2,}", "/", path)
     return path if len([part for part in path.split("/") if part]) > 1 or path == "/root" else ""
 
@@ -54,6 +57,8 @@ def _foreign(word: str, start: int) -> bool:
     return word[start : start + 2] == "//" and not head.endswith(("file:",))
 
 
+_RELATIVE = re.compile(r"[A-Za-z0-9_]{3,}\Z")
+"""A folder below another one: an absolute path has nothing before it, or an option, an escape."""
 _TEMPORARY = re.compile(
     r"/(?:(?:var/)?tmp|(?:var/)?run(?:/lock)?|var/lock|(?:private/)?var/folders)/"
 )

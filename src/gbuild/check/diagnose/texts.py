@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from difflib import SequenceMatcher
-from itertools import accumulate, groupby
+from itertools import accumulate
 
 from gbuild.check.diagnose.differences import Change, Difference, Order
+from gbuild.check.diagnose.sequences import LINES, blocks, comparable, ends, opcodes
 
-_LINES = 15_000
-_MANY = 500
-"""Lines from which on it matters how they are compared."""
-_TOKENS = 60_000
+_LONGEST = 1 << 18
+"""Bytes of a line that is compared word by word."""
 CONTEXT = 240
 """Bytes around a change that are kept with it."""
 
+_FAR, _DATED = 400, 12
+"""Bytes of a line, and of those around a change, in which dates are looked for."""
 _TOKEN = re.compile(rb"[A-Za-z0-9]+|[^A-Za-z0-9]")
 _WORDS = re.compile(rb"[A-Za-z]+")
 _VARIABLES = re.compile(
@@ -64,11 +64,35 @@ def of_texts(where: str, a: bytes, b: bytes) -> Iterator[Difference]:
         yield Order(where=where, kind="text", a=sides[0], b=sides[1], whole=False)
         one, two = ([line for line in each if line not in moved] for each in (one, two))
     known = {*_VARIABLES.findall(a[:65536]), *_VARIABLES.findall(b[:65536])}
+    dates = _dates(set(one) & set(two))
     dumped = 2 * (len(known) >= _DUMP) or int(all(map(_ASSIGNED.match, [*one, *two])))
     for tag, i1, i2, j1, j2 in blocks(one, two):
         if tag != "equal":
             for each in _of_block(where, (one, i1, i2), (two, j1, j2)):
-                yield replace(each, dumped=dumped) if isinstance(each, Change) else each
+                yield _placed(each, dumped, dates)
+
+
+_DATE = re.compile(
+    rb"(?<![\w.:-])\d{4}[-/.]\d\d[-/.]\d\d(?!\d)|(?<![\w.:-])\d\d?[/.]\d\d?[/.]\d{4}"
+)
+
+
+def _dates(lines: Iterable[bytes]) -> frozenset[bytes]:
+    """Return how the dates of some lines are written."""
+    return frozenset(_shape(date) for line in lines for date in _DATE.findall(line[:_FAR]))
+
+
+def _shape(date: bytes) -> bytes:
+    return re.sub(rb"\d", b"0", date)
+
+
+def _placed(difference: Difference, dumped: int, dates: frozenset[bytes]) -> Difference:
+    """Tell a change what the rest of its text is."""
+    if not isinstance(difference, Change):
+        return difference
+    line = difference.left[-_DATED:] + difference.a + difference.right[:_DATED]
+    listed = bool(dates) and any(_shape(date) in dates for date in _DATE.findall(line))
+    return replace(difference, dumped=dumped, listed=listed)
 
 
 def _texts(lines: Sequence[bytes]) -> tuple[str, ...]:
@@ -85,7 +109,7 @@ def _moved_only(one: Sequence[bytes], two: Sequence[bytes]) -> tuple[list[bytes]
     here, there = ([line.rstrip(_ENDS) for line in each] for each in (one, two))
     if here == there:
         return [], []
-    head, tail = _ends(here, there)
+    head, tail = ends(here, there)
     return list(one[head : len(one) - tail]), list(two[head : len(two) - tail])
 
 
@@ -101,7 +125,7 @@ def _numbered(
     one: Sequence[bytes], two: Sequence[bytes]
 ) -> tuple[Sequence[bytes], Sequence[bytes]] | None:
     """Return lines that are in another order, when they differ in no more than numbers, too."""
-    if not _SEPARATED <= len(one) == len(two) <= _LINES:
+    if not _SEPARATED <= len(one) == len(two) <= LINES:
         return None
     here, there = [_plain(line) for line in one], [_plain(line) for line in two]
     known = len(set(here)) == len(here) and Counter(here) == Counter(there)
@@ -124,46 +148,6 @@ def _moved(one: Sequence[bytes], two: Sequence[bytes]) -> frozenset[bytes]:
         both = once
     orders = ([line for line in each if line in both] for each in (one, two))
     return frozenset(both) if next(orders) != next(orders) else frozenset()
-
-
-def blocks(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[tuple[str, int, int, int, int]]:
-    """Compare two sequences; what they begin and end with alike is left out first."""
-    head, tail = _ends(one, two)
-    ends = len(one) - tail, len(two) - tail
-    if len(one) == len(two) and ends[0] - head > _MANY:
-        same = [x == y for x, y in zip(one[head : ends[0]], two[head : ends[1]], strict=True)]
-        if 2 * sum(same) > len(same):  # nearly all in its place: no need to look for it
-            yield from _in_place(same, head)
-            return
-    for start in range(head, max(ends), _LINES):
-        parts = (
-            one[start : min(start + _LINES, ends[0])],
-            two[start : min(start + _LINES, ends[1])],
-        )
-        for tag, i1, i2, j1, j2 in SequenceMatcher(None, *parts).get_opcodes():
-            yield tag, i1 + start, i2 + start, j1 + start, j2 + start
-
-
-def _in_place(same: Sequence[bool], head: int) -> Iterator[tuple[str, int, int, int, int]]:
-    """Yield the runs of what differs in sequences of one length, as difflib would."""
-    at = 0
-    for equal, run in groupby(same):
-        end = at + len(list(run))
-        if not equal:
-            yield "replace", head + at, head + end, head + at, head + end
-        at = end
-
-
-def alike(one: Sequence[object], two: Sequence[object]) -> int:
-    """Count what two sequences begin with alike."""
-    pairs = zip(one, two, strict=False)
-    return next((n for n, (x, y) in enumerate(pairs) if x != y), min(len(one), len(two)))
-
-
-def _ends(one: Sequence[object], two: Sequence[object]) -> tuple[int, int]:
-    """Count what two sequences begin with alike, and of the rest what they end with alike."""
-    head = alike(one, two)
-    return head, alike(one[head:][::-1], two[head:][::-1])
 
 
 _Span = tuple[Sequence[bytes], int, int]
@@ -233,11 +217,8 @@ def of_lines(
     """Compare two lines (or blocks of lines) word by word."""
     if a == b:
         return
-    if len(a) * len(b) > 16 * _TOKENS:
-        yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16], line=line)
-        return
-    one, two = _TOKEN.findall(a), _TOKEN.findall(b)
-    if len(one) * len(two) > _TOKENS:
+    one, two = _TOKEN.findall(a[:_LONGEST]), _TOKEN.findall(b[:_LONGEST])
+    if max(len(a), len(b)) > _LONGEST or not comparable(one, two):
         yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16], line=line)
         return
     if one != two and Counter(one) == Counter(two) and (items := _items_moved(a, b)):
@@ -251,7 +232,7 @@ def of_lines(
         one, two = _TOKEN.findall(a), _TOKEN.findall(b)
     text = above[-CONTEXT:].decode("utf-8", "replace")
     starts, starts_b = _starts(one), _starts(two)
-    for tag, i1, i2, j1, j2 in SequenceMatcher(None, one, two, autojunk=False).get_opcodes():
+    for tag, i1, i2, j1, j2 in opcodes(one, two):
         gone = b"".join([*one[i1:i2], *two[j1:j2]])
         if tag != "equal" and not (listed and _SEPARATORS.fullmatch(gone)):
             head, tail = _shared(b"".join(one[i1:i2]), b"".join(two[j1:j2]))
@@ -296,7 +277,7 @@ def _reordered(a: bytes, b: bytes) -> tuple[bytes, bytes, list[bytes], list[byte
         m[0] for m in spans[0] if _LISTED.match(a[m.end() : m.end() + 2]) or m[0][:1] in b"\"'"
     }
     one, two = ([m[0] for m in each if m[0] in both] for each in spans)
-    head, tail = _ends(one, two)
+    head, tail = ends(one, two)
     one, two = one[head : len(one) - tail], two[head : len(two) - tail]
     stays = {x for tag, i1, i2, _, _ in blocks(one, two) if tag == "equal" for x in one[i1:i2]}
     moved = set(one) - stays
@@ -322,7 +303,7 @@ def _items_moved(a: bytes, b: bytes) -> tuple[list[bytes], list[bytes]] | None:
         one, two = _TOKEN.findall(a), _TOKEN.findall(b)
         if len(one) <= 8:
             return None
-    head, tail = _ends(one, two)
+    head, tail = ends(one, two)
     one, two = one[head : len(one) - tail], two[head : len(two) - tail]
     named = {x for x, y in zip(one, two, strict=True) if x != y and re.search(rb"[A-Za-z_]", x)}
     if len(_PROSE & {word.lower() for word in one}) > 1:

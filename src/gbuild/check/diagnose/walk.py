@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 
-from gbuild.check.diagnose.containers import opened
+from gbuild.check.diagnose.containers import LAID, opened
 from gbuild.check.diagnose.differences import Change, Difference, Field, OnlyIn, Order
 from gbuild.check.diagnose.headers import headers
 from gbuild.check.diagnose.member import Container, Member
-from gbuild.check.diagnose.texts import CONTEXT, alike, blocks, of_lines, of_texts
+from gbuild.check.diagnose.sequences import alike, blocks
+from gbuild.check.diagnose.texts import CONTEXT, of_lines, of_texts
 
 MOST = 2_000
 """Differences that one file may give; what comes after them is not looked at."""
@@ -99,6 +100,9 @@ def _of_members(place: str, kind: str, a: Member, b: Member, depth: int) -> Iter
     if kind == "elf" and (moved := _strings_moved(a, b)):
         yield Order(where=place, kind="program", a=moved[0], b=moved[1])
         return
+    if kind == "elf" and a.name == LAID:
+        yield from _laid(place, a.data, b.data)
+        return
     inner = _of_strings if kind == "elf" and a.name.endswith("_str") else _of_files
     for difference in inner(place, a.data, b.data, depth + 1):
         if kind == "elf" and isinstance(difference, Order):
@@ -109,6 +113,13 @@ def _of_members(place: str, kind: str, a: Member, b: Member, depth: int) -> Iter
             yield replace(difference, program=not a.name.startswith(_DATA))
         else:
             yield difference
+
+
+def _laid(place: str, a: bytes, b: bytes) -> Iterator[Order]:
+    """Tell functions in another order, where both programs have the same ones."""
+    one, two = (tuple(side.decode("latin-1").split("\n")) for side in (a, b))
+    if one != two and Counter(one) == Counter(two) and len(set(one)) == len(one):
+        yield Order(where=place, kind="program", a=one, b=two)
 
 
 def _strings_moved(a: Member, b: Member) -> tuple[tuple[str, ...], tuple[str, ...]] | None:

@@ -16,6 +16,8 @@ _PREFIXED = re.compile(r"0x0*(?:[0-9a-f]{9,12}|ffff[0-9a-f]{12})\Z", re.IGNORECA
 """Shorter ones may be a constant: an offset, a register, the start of a memory."""
 
 
+_ROUND = re.compile(r"0{5}\Z")
+"""Where somebody laid a memory out; what the kernel draws ends with three zeros at most."""
 _IDENTITY = re.compile(r"(?=.*\d)[0-9a-f]{6,8}\Z")
 _OBJECT = re.compile(r"[A-Za-z$;>\]]@\Z")
 """What Java's Object.toString() writes: a name and the identity of the object."""
@@ -43,6 +45,8 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.words(_HEX)
+            if any(map(_ROUND.search, (one, two))):
+                return None
             if _named(change):
                 return versus(one, two)
             forms = (_TEXT,) if not one.startswith("0x") else (_TEXT, _PREFIXED)

@@ -13,6 +13,11 @@ _SCRATCH = (
     *("/usr/src/", "/scratch/", "/ws/", "/private/tmp/", "/var/build/", "/workdir/"),
 )
 
+_KEPT = re.compile(
+    r"/(?:var/(?:lib|log|cache|run|spool)/(?!jenkins|buildd|sbuild|pbuilder|cache/pbuilder)|"
+    r"run/|dev/|proc/|sys/|etc/|api/|v\d/|usr/(?:s?bin|share|lib\w*)/)"
+)
+"""Where a program finds its files when it runs: no folder of a builder."""
 _INSTALLED = re.compile(r"/(?:usr(?!(?:/local)?/src/)|s?bin|lib\d*|etc|opt)/")
 """Where programs are installed; nobody builds there."""
 
@@ -24,19 +29,13 @@ def _explains(difference: Difference) -> str | None:
                 return None
             ends = common_end(*found)
             scratch = [path.startswith(_SCRATCH) for path in found]
-            if all(scratch) or (ends and not _mounted(*found)):
+            if all(scratch) or (ends and not any(map(_KEPT.match, found))):
                 return versus(*found)
         case Change(text=True) as change if found := _mangled(change):
             return versus(*found)
         case _:
             pass
     return None
-
-
-def _mounted(one: str, two: str) -> bool:
-    """Say whether two paths are of places where a program finds its files, not of builders."""
-    return all(re.match(r"/(?:var/(?:lib|log|cache|run)|run|dev|proc|sys|data|api|v\d)/", p)
-               for p in (one, two))  # fmt: skip
 
 
 _NAME = ALPHANUMERIC + b"_"

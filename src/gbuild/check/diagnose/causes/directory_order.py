@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import groupby
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Difference, Order
@@ -38,7 +40,7 @@ def _explains(difference: Difference) -> str | None:
             count = len(moved)
             moved = [p for p in moved[:_LOOKED_AT] if _WORD.search(p[0][:_LONGEST])] or moved[:1]
             files = sum(_names_file(x) for x, _ in moved)
-            if files >= _MOST * len(moved):
+            if files >= _MOST * len(moved) or _by_file(a):
                 x, y = moved[0]
                 return f"{count} names in another order: {versus(x.strip(), y.strip())}"
         case Order(kind="program", a=a, b=b):
@@ -51,6 +53,17 @@ def _explains(difference: Difference) -> str | None:
         case _:
             pass
     return None
+
+
+_REFERENCE = re.compile(r"\s*(?:#:|//|/\*|;;|--|#)\s*(?:\S+ )?[\w./-]+\.\w{1,4}(?::\d+)?\W*\Z")
+"""A comment that tells from which file the lines below it come."""
+
+
+def _by_file(lines: Sequence[str]) -> bool:
+    """Say whether every paragraph of some lines tells from which file it comes."""
+    parts = [list(part) for blank, part in groupby(lines[:_LOOKED_AT], lambda x: not x.strip())
+             if not blank]  # fmt: skip
+    return len(parts) > 1 and all(any(map(_REFERENCE.match, part)) for part in parts[:-1])
 
 
 def _names_file(line: str) -> bool:

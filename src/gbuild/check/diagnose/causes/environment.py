@@ -41,11 +41,13 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.lines()
-            if all(map(_LIST.search, change.words(_LISTED))):
+            if "$" not in one + two and all(map(_LIST.search, change.words(_LISTED))):
+                return Sure(versus(one.strip(), two.strip()))
+            if _session(change):
                 return Sure(versus(one.strip(), two.strip()))
             if _WELL_KNOWN.search(change.before):
                 return versus(one.strip(), two.strip())
-            if _session(change) or (not (one.strip() and two.strip()) and _alone(one or two)):
+            if not (one.strip() and two.strip()) and _alone(one or two):
                 return Sure(versus(one.strip(), two.strip()))
             return _dumped(change, one, two) if change.dumped else None
         case _:
@@ -68,8 +70,11 @@ def _session(change: Change) -> bool:
     return known and bool(_NAMED.search(before(change, _LISTED)))
 
 
+_CODE = re.compile(r"[=:]\s*[%$]|\(|\b(?:if|not|and|def|for|while)\b|:\s*\Z")
+
+
 def _alone(line: str) -> bool:
-    return bool(_WELL_KNOWN.search(line.rstrip("/\n \"',"))) and not re.search(r"[=:]\s*[%$]", line)
+    return bool(_WELL_KNOWN.search(line.rstrip("/\n \"',"))) and not _CODE.search(line)
 
 
 def _dumped(change: Change, one: str, two: str) -> str | None:

@@ -32,6 +32,7 @@ _KIND = re.compile(
 
 _WORD = ALPHANUMERIC + b"_-"
 _DF = re.compile(r"(?:\S+\s+){1,2}\d+\s+\d+\s+\d+\s+\d{1,3}%\s+(/\S*)\s*\Z")
+_PLACE = re.compile(r"(?:\A|\s)/")
 _USED = re.compile(r"\s\d{1,3}%\s")
 """How full it is, as df(1) writes it."""
 
@@ -68,7 +69,8 @@ def _mounts(one: str, two: str) -> bool:
         return True
     kinds = [[kind.strip() for kind in _KIND.findall(line)] for line in (one, two)]
     used = all(_USED.search(line) for line in (one, two))
-    return all(kinds) and "defaults" not in one and (used or kinds[0] != kinds[1])
+    placed = all(_PLACE.search(line) for line in (one, two))
+    return all(kinds) and placed and "defaults" not in one and (used or kinds[0] != kinds[1])
 
 
 def _number(words: str, found: tuple[str, str]) -> str:

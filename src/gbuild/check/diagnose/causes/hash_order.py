@@ -6,13 +6,17 @@ import re
 from itertools import islice
 
 from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.causes.locale_order import CAUSE as LOCALE_ORDER
 from gbuild.check.diagnose.differences import Difference, Order
 
 _ENTRY = re.compile(
-    r"\s*(?:[\"'][^\"'\n]{1,80}[\"']\s*(?:(?:=>|:|=)\s*\S.*|,?)|[\w.-]+\s*(?:=>|[:=])\s*\S.*|"
+    r"\s*(?:[\"'][^\"'\n]{1,80}[\"']\s*(?:(?:=>|:|=)\s*\S.*|,?)|"
+    r"(?:\w+ ){0,2}[\w.-]+\s*(?:=>|[:=])\s*\S.*|"
     r"\w+\(.{1,200}\)[,;]?)\s*\Z"
 )
 """A word in quotes, a key and its value, a call with the entry."""
+_SEVERAL = 3
+"""Entries that moved; two that changed places were turned around by somebody."""
 _LOOKED_AT = 2_000
 _MOST = 0.8
 
@@ -20,7 +24,8 @@ _MOST = 0.8
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Order(kind="line" | "strings", a=a, b=b):
-            return versus(" ".join(a), " ".join(b))
+            moved = sum(x != y for x, y in zip(a, b, strict=False))
+            return versus(" ".join(a), " ".join(b)) if moved >= _SEVERAL else None
         case _:
             pass
     return None
@@ -29,7 +34,7 @@ def _explains(difference: Difference) -> str | None:
 def _adds(difference: Difference) -> str | None:
     """Know lines that are entries of a table: it is a hash table that turned them around."""
     match difference:
-        case Order(kind="text", a=a, b=b):
+        case Order(kind="text", a=a, b=b) if not LOCALE_ORDER.explains(difference):
             pairs = islice(zip(a, b, strict=True), _LOOKED_AT)
             moved = [x for x, y in pairs if x != y and x.strip(" \n\t{}[](),;")]
             keys = {line.partition(":")[0] for line in moved if ": " in line}

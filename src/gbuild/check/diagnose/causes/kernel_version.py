@@ -21,7 +21,9 @@ _NAMED = re.compile(
 )
 _OTHER = re.compile(
     r"linux-(?:headers|libc)|compiler|\bgcc|needs|require|depends|>=|<=|version of|"
-    r"support|since|introduced|minimum"
+    r"support|since|introduced|minimum|newer|older|later|earlier|or higher|at least|before|"
+    r"works|tested with|up to",
+    re.IGNORECASE,
 )
 _BUILT = re.compile(r"(?:uname|\blinux ).*#\d+\S* SMP|#\d+\S*(?:-\w+)? SMP", re.IGNORECASE)
 """A line with the field "version" of utsname: how the kernel was built."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Difference, Order
+
+_IMPORT = re.compile(
+    r"\s*(?:(?:import|from|#\s*include|require|using|\w+ = require)\b|use\s+[\w:]+\s*(?:qw.*)?;)"
+)
+"""A line of a source that names what it needs, in the order that its author likes."""
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Order(kind="text", a=a, b=b):
+        case Order(kind="text", a=a, b=b) if not all(map(_IMPORT.match, a)):
             first = next(n for n, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
             return f"line {first + 1} {versus(a[first].strip(), b[first].strip())}"
         case _:

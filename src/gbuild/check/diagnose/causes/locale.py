@@ -20,6 +20,8 @@ _VALUE = re.compile(
     r"shift_jis|utf-?16|big5|gbk?\d*)\Z",
     re.IGNORECASE,
 )
+_CALL = re.compile(r"\([^()]*\bencoding=[\"'][\w-]*\Z|\b(?:de|en)code\([\"'][\w-]*\Z")
+"""A call in a program: what a file is read as is no language of the builder."""
 _LANGUAGE = re.compile(r"\A(?:lang|language)\W*\Z")
 _CODE = re.compile(r"[a-z]{2}(?:[_-]\w+)?\Z|C\Z")
 _WORD = ALPHANUMERIC + b"_.@-"
@@ -36,7 +38,7 @@ _PLAIN = str.maketrans(
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Change(text=True) as change:
+        case Change(text=True) as change if not _CALL.search(change.before):
             one, two = change.words(_WORD)
             before = change.left.rstrip(_WORD).decode("utf-8", "replace")
             values = bool(_VALUE.match(one) and _VALUE.match(two))

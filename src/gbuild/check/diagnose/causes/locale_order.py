@@ -33,6 +33,7 @@ def _sorted(names: Sequence[str]) -> set[str]:
         "bytes": str,  # by code points, which is the order of UTF-8, too
         "language": _letters,
         "case": str.casefold,
+        "estonian": lambda name: _letters(name).replace("z", "s\x7f"),
     }
     return {rule for rule, key in rules.items() if list(names) == sorted(names, key=key)}
 

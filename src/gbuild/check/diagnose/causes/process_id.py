@@ -57,9 +57,25 @@ def _passing(change: Change) -> tuple[str, str] | None:
     return (here[1], there[1]) if rest[0] == rest[1] and here[1] != there[1] else None
 
 
+_RUBY = re.compile(r"(\d{8})-(\d{1,7})-[0-9a-z]{4,8}(?![0-9a-z])")
+
+
+def _adds(difference: Difference) -> str | None:
+    """Know the number in the name of a temporary file by Ruby, which has a drawn part, too."""
+    match difference:
+        case Change(text=True) as change:
+            here, there = (_RUBY.search(word) for word in change.words(_PATH))
+            if here and there and here[2] != there[2]:
+                return versus(here[2], there[2])
+        case _:
+            pass
+    return None
+
+
 CAUSE = Cause(
     name="process-id",
     title="the number of a process is in the artefact",
     mend="do not use $$ or getpid() for names that stay",
     explains=_explains,
+    adds=_adds,
 )

@@ -24,8 +24,8 @@ _NAMED = re.compile(
     r"(?: (?:is|was|for|name|string|value|model|content))*\Z"
 )
 _CODENAME = re.compile(
-    r"(?:\w+_)?(?:(?:sky|cascade|cooper|ice|tiger|rocket|alder|raptor|meteor|cannon|comet|kaby|coffee)-?lake"
-    r"(?:[-_]?\w+)?|skylakex|(?:sandy|ivy)-?bridge|haswell|broadwell|nehalem|westmere|penryn|core2|"
+    r"(?:\w+_)??(?:(?:(?:sky|cascade|cooper|ice|tiger|rocket|alder|raptor|meteor|cannon|comet|kaby|coffee)-?lake"
+    r"(?:[-_]?\w+)?)|skylakex|(?:sandy|ivy)-?bridge|haswell|broadwell|nehalem|westmere|penryn|core2|"
     r"corei7(?:-avx\w*)?|"
     r"(?:goldmont|silvermont|tremont|bonnell|atom|knl|knm|sapphirerapids|graniterapids)|znver\d|"
     r"zen\d?|barcelona|bulldozer|piledriver|steamroller|excavator|bdver\d|btver\d|amdfam10|k8(?:-sse3)?|"
@@ -49,6 +49,11 @@ _CPUINFO = re.compile(
 """A line of /proc/cpuinfo."""
 _FEW = 1
 """Features of a line that may be named by chance."""
+_HAS = re.compile(
+    r"#\s*define \w*(?:HAVE|HAS|USE)_"
+    r"(?:SSE|AVX|FMA|BMI|MMX|NEON|SVE|ASIMD|VSX|F16C|POPCNT)\w*\s*\d?\s*\Z"
+)
+"""A line that says what a processor can do."""
 _LIST = re.compile(r"flags|features|cpu|simd|isa|have|support|enabled|instruction", re.IGNORECASE)
 
 
@@ -56,23 +61,31 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.lines()
+            evidence = versus(one.strip(), two.strip())
             if _brands(one, two):
-                evidence = versus(one.strip(), two.strip())
                 return Sure(evidence) if all(map(_OWN.search, (one, two))) else evidence
-            if _features(one, two) or _switched(one, two):
-                return Sure(versus(one.strip(), two.strip()))
+            if _features(one, two) or _switched(one, two) or _cpuinfo(one, two):
+                return Sure(evidence)
             here, there = change.words(NAME)
+            known = _NAMED.search(before(change, NAME))
             if here != there and _CODENAME.match(here) and _CODENAME.match(there):
-                known = _NAMED.search(before(change, NAME))
-                return versus(here, there) if known else Weak(versus(here, there))
-            if _CPUINFO.match(one) and _CPUINFO.match(two):
-                return Sure(versus(one.strip(), two.strip()))
-            named = _NAMED.search(before(change, NAME))
-            if named and here and there and not (here.isdigit() and named[0] == "cpu"):
-                return versus(one.strip(), two.strip())
+                return (Sure if known else Weak)(versus(here, there))
+            if known and here and there and not (here.isdigit() and known[0] == "cpu"):
+                return evidence
+            return _said_once(one.strip(), two.strip())
         case _:
             pass
     return None
+
+
+def _cpuinfo(one: str, two: str) -> bool:
+    return bool(_CPUINFO.match(one) and _CPUINFO.match(two))
+
+
+def _said_once(one: str, two: str) -> str | None:
+    """Know a line of one side only, that says what a processor can do."""
+    alone = not (one and two) and _HAS.match(one + two)
+    return Weak(versus(one, two)) if alone else None
 
 
 def _brands(one: str, two: str) -> bool:

@@ -33,6 +33,7 @@ _LABEL = re.compile(
 """Names of parts of a picture or page, drawn by the program that wrote it."""
 
 _WORD = ALPHANUMERIC + b"-_.+/="
+_NAME = ALPHANUMERIC + b"-_.+="
 _LETTERS = ALPHANUMERIC + b"-_"
 _RICH = 3.0
 """Bits a character: names that people choose have less."""
@@ -103,11 +104,12 @@ def _in_text(change: Change) -> str | None:
         return Sure(versus(*ends))
     letters = change.words(_LETTERS)
     evidence = versus(*letters)
+    names = change.words(_NAME)
     salted = all(map(_SALTED.search, change.lines()))
-    if salted or _labels(change) or _serial(change) or _formed((_TEMPORARY, _RUBY), one, two):
+    if salted or _labels(change) or _serial(change) or _formed((_TEMPORARY, _RUBY), *names):
         return Sure(evidence)
     named = _NAMED.search(change.before) and all(map(_LONG.search, (one, two)))
-    known = named or _formed((_UUID,), one, two) or _random(one, two)
+    known = named or _formed((_UUID,), *names) or _random(one, two)
     if known or any(_random(*pair) for pair in _parts(one, two)):
         return versus(one, two)
     return evidence if letters[0] != letters[1] and _keyed(change, *letters) else None

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from gbuild.check.diagnose.cause import Cause, Weak, versus
-from gbuild.check.diagnose.dates import dated, translated_date
+from gbuild.check.diagnose.dates import Dated, dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.months import shared_language
 from gbuild.check.diagnose.phrases import about_kernel, before
@@ -20,7 +20,8 @@ _APART = 40 * 86_400
 """Seconds: two numbers in a binary file that lie farther apart are not taken for times."""
 
 _FIELDS = ("mtime", "created", "modified", "build time")
-_KINDS = ("pe", "png", "ttf", "rpm", "squashfs", "ext", "iso", "pdf", "x509")
+_KINDS = ("pe", "png", "ttf", "rpm", "squashfs", "ext", "iso", "pdf", "x509", "uimage")
+_LEGAL = re.compile(r"(?:\A|[/ .])(?:copyright|LICEN[CS]E|COPYING|AUTHORS|NOTICE)(?:\.\w+)?\Z")
 _ELAPSED = re.compile(r"elapsed|duration|took|total time|run ?time|uptime")
 _VERSION = re.compile(r"version|release|serial|revision|standard|\bstd\b|\brfc\b")
 
@@ -33,16 +34,22 @@ def _explains(difference: Difference) -> str | None:
             words = before(change, b"0123456789:.,")
             if translated_date(*change.lines()) or about_kernel(change.lines()[0]):
                 return None
-            if found.a.form == "clock" and _ELAPSED.search(words):
-                return None
-            evidence = versus(*found.texts)
-            sure = found.sure and not _VERSION.search(words)
-            return evidence if sure else Weak(evidence)
+            return _of_date(change, found, words)
         case Change(text=False, program=False, offset=offset) as change if offset >= 0:
             return _in_bytes(change)
         case _:
             pass
     return None
+
+
+def _of_date(change: Change, found: Dated, words: str) -> str | None:
+    """Say how sure two dates are those of builds, by the words before them."""
+    legal = found.a.form == "year" and _LEGAL.search(change.where)
+    if legal or (found.a.form == "clock" and _ELAPSED.search(words)):
+        return None
+    evidence = versus(*found.texts)
+    sure = found.sure and not _VERSION.search(" ".join(words.split()[-2:]))
+    return evidence if sure else Weak(evidence)
 
 
 def _in_bytes(change: Change) -> str | None:
