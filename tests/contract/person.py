@@ -112,7 +112,7 @@ def accounts(*words: str | Path) -> None:
 
 def _end_all(uid: int) -> None:
     """End what runs as the user or as one of its subordinate ids."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while (left := list(_processes(uid))) and time.monotonic() < until:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):

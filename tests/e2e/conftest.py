@@ -335,8 +335,8 @@ def end_after(process: subprocess.Popen[str], text: str, number: int, delay: flo
 
 
 def check_gone(orphans: Callable[[], set[str]]) -> None:
-    """Fail unless all processes of the test are gone, now or within thirty seconds."""
-    for _ in range(300):
+    """Fail unless all processes of the test are gone, now or within two minutes."""
+    for _ in range(1200):
         if not orphans():
             return
         time.sleep(0.1)

@@ -47,7 +47,7 @@ def test_at_a_step(project: Project, orphans: Orphans, number: signal.Signals, m
 
 @pytest.mark.parametrize("delay", [0.3, 0.6, 0.9, 1.2, 1.8])
 def test_killed_at_any_time(project: Project, orphans: Orphans, delay: float) -> None:
-    path = project.describe(_SCRIPT)
+    path = project.describe(_SCRIPT.replace("sleep 2\n", "sleep 600\n"))
     with project.commands.start("gbuild", path, cwd=project.root) as process:
         time.sleep(delay)
         process.kill()

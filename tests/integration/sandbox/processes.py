@@ -24,7 +24,7 @@ def descendants(pid: int) -> set[int]:
     return {child for child in tree if pid in _ancestors(child, tree)}
 
 
-def until(condition: Callable[[], object], *, seconds: float = 30) -> bool:
+def until(condition: Callable[[], object], *, seconds: float = 120) -> bool:
     """Wait until the condition holds; say whether it did in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -126,7 +126,7 @@ def test_a_confined_status_is_a_shells(
     began = time.monotonic()
     done = run_trusted(idmap, PROGRAMS / "confine.py", [str(tree), *command], folders=[tree])
     assert done.returncode == status, done.stderr
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 300
 
 
 def test_a_tree_without_a_real_proc_directory_is_refused(idmap: IdMap, own_tree: Path) -> None:

@@ -109,27 +109,28 @@ def test_both_streams_come_live_and_much(run: Make) -> None:
 
 
 def test_output_is_delivered_before_the_end(run: Make) -> None:
-    first: list[float] = []
+    delivered = threading.Event()
 
-    def note(stream: str, data: bytes) -> None:
-        first.append(time.monotonic())
+    def answer(write: Callable[[bytes], bool]) -> None:
+        write(b"yes\n" if delivered.wait(60) else b"no\n")
 
-    run("sh", "-c", "echo a; sleep 0.7; echo b", on_output=note)
-    assert first[-1] - first[0] > 0.5
+    script = "echo a; read answer; echo $answer"
+    done = run("sh", "-c", script, stdin=answer, on_output=lambda *_: delivered.set())
+    assert done.stdout == b"a\nyes\n"
 
 
 def test_a_timeout_says_what_took_long(run: Make) -> None:
     started = time.monotonic()
-    with pytest.raises(TimedOut, match="sleep 600 took longer than 2 seconds"):
-        run("sleep", "600", timeout=2)
+    with pytest.raises(TimedOut, match="sleep 600 took longer than 5 seconds"):
+        run("sleep", "600", timeout=5)
     assert time.monotonic() - started < 300
 
 
 def test_a_daemon_that_keeps_the_output_open_does_not_hold_us(run: Make) -> None:
     started = time.monotonic()
-    done = run("sh", "-c", "(sleep 60 &) ; echo done")
+    done = run("sh", "-c", "(sleep 300 &) ; echo done")
     assert done.stdout == b"done\n"
-    assert time.monotonic() - started < 40
+    assert time.monotonic() - started < 200
 
 
 def test_a_frozen_server_ends_with_the_timeout(machine: Any, run: Make) -> None:
@@ -138,19 +139,19 @@ def test_a_frozen_server_ends_with_the_timeout(machine: Any, run: Make) -> None:
     started = time.monotonic()
     with pytest.raises(TimedOut):
         run("true", timeout=1)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 300
 
 
 def test_a_killed_server_is_a_lost_connection(machine: Any, run: Make) -> None:
     with pytest.raises(BackendFailure, match="lost the connection to target local"):
-        run("sh", "-c", "echo here; exec sleep 20", on_output=lambda *_: machine.stop())
+        run("sh", "-c", "echo here; exec sleep 600", on_output=lambda *_: machine.stop())
 
 
 def test_after_a_lost_connection_a_new_one_is_made(machine: Any, target: Target, run: Make) -> None:
     run("true")
     (connection,) = target._connections.values()
     machine.kill_servers()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while connection.active and time.monotonic() < until:
         time.sleep(0.01)
     assert run("true").returncode == 0

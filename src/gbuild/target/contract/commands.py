@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import queue
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -32,14 +34,25 @@ class CommandContract(Contract):
         assert done.stdout.decode().split("\0")[:-1] == words
 
     def test_both_streams_come_apart_and_in_order(self, machine: Machine) -> None:
-        seen: list[tuple[str, bytes]] = []
-        script = "for n in 1 2 3; do echo out$n; sleep 0.2; echo err$n >&2; sleep 0.2; done"
+        """Each line is written when the one before it was delivered."""
+        seen = bytearray()
+        lines: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+        def note(_: str, data: bytes) -> None:
+            seen.extend(data)
+            if data.endswith(b"\n"):
+                lines.put(None)
+
+        def answer(write: Callable[[bytes], bool]) -> None:
+            for _ in range(6):
+                lines.get(timeout=60 * self.patience)
+                write(b"\n")
+
+        script = "for n in 1 2 3; do echo out$n; read -r; echo err$n >&2; read -r; done"
         with self.target(machine) as target:
-            done = target.run(
-                ["bash", "-c", script], on_output=lambda stream, data: seen.append((stream, data))
-            )
+            done = target.run(["bash", "-c", script], stdin=answer, on_output=note)
         assert (done.stdout, done.stderr) == (b"out1\nout2\nout3\n", b"err1\nerr2\nerr3\n")
-        assert b"".join(data for _, data in seen) == b"out1\nerr1\nout2\nerr2\nout3\nerr3\n"
+        assert bytes(seen) == b"out1\nerr1\nout2\nerr2\nout3\nerr3\n"
 
     def test_ten_mebibytes_of_output(self, machine: Machine) -> None:
         size = 10 * _MEBI

@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 from . import disk, state
 from .state import Machine
 
-_PATIENCE = 30.0
+_PATIENCE = 120.0
 _PROGRAM = Path(__file__).parent / "VBoxManage"
 _OWN_MOUNTS = ("unshare", "--mount", "--propagation", "private")
 
