@@ -19,7 +19,8 @@ from gbuild.model.comparison import Changed, Compared, Differing, Looked, Presen
 from gbuild.model.deb_file import read_file_name
 from gbuild.model.deb_version import newer
 from gbuild.model.manifest import LARGEST, Report
-from gbuild.verify.read import read_release
+from gbuild.verify.places import of_release
+from gbuild.verify.read import read_place
 
 _REPORT = re.compile(r"-(?:res|build)\.(?:yml|assert)\Z")
 
@@ -145,12 +146,18 @@ def signed(tree: Path, release: str, signer: str, package: str | None) -> bytes:
         UsageFailure: there is none, or several and no package was chosen.
     """
     try:
-        entries = [f for f in read_release(tree, release, name=package) if f.signer == signer]
+        places = of_release(tree, release)
+        entries = [each for place in places for each in read_place(tree, place, name=package)]
     except Refused as error:
         raise UsageFailure(str(error), hint="name the tree with -d DIR") from error
-    found = {entry.name: entry.assertion for entry in entries if entry.assertion is not None}
+    there = [(e.signer, e.name, e.assertion) for e in entries if e.assertion is not None]
+    found = {name: assertion for who, name, assertion in there if who == signer}
     if not found:
-        raise UsageFailure(f"{signer} has no document in release {release} of {tree}")
+        names = ", ".join(sorted({who for who, _, _ in there})) or "nobody"
+        raise UsageFailure(
+            f"{signer} has no document in release {release} of {tree}",
+            details=(f"who has: {names}",),
+        )
     if len(found) > 1:
         names = ", ".join(sorted(str(name) for name in found))
         raise UsageFailure(

@@ -25,16 +25,12 @@ def release_asked(release: str | None, *, everything: bool) -> str | None:
     """Return the release or glob that is asked for; None for all.
 
     Raises:
-        UsageFailure: neither or both were given, or it is no release's name.
+        UsageFailure: neither or both were given.
     """
-    from gbuild.model import names
-
     if everything == (release is not None):
         raise UsageFailure(
             "say which releases: --release NAME, --release GLOB, or --all (only one of them)"
         )
-    if release is not None and not is_glob(release):
-        names.release_name(release, where="--release")
     return release
 
 

@@ -23,6 +23,7 @@ _BUILD_HALF: Final = frozenset({"paramiko", "cryptography"})
 """What ``gbuild[build]`` brings, which gverify and gget do without."""
 _IN_THE_WAY: Final = "something else lies where gbuild needs a file or folder: move it away"
 _HOST_ERRORS: Final = {
+    errno.ENOENT: "look whether it is still there, and whether the folder that you are in is",
     errno.EEXIST: _IN_THE_WAY,
     errno.EISDIR: _IN_THE_WAY,
     errno.ENOTDIR: _IN_THE_WAY,
@@ -82,7 +83,7 @@ def classify(error: BaseException) -> Failure:
             return Failure(
                 exit_code=_HOST,
                 kind="HostFailure",
-                brief=str(error),
+                brief=_told(error),
                 hint=_HOST_ERRORS[error.errno],
                 cause=error,
             )
@@ -101,6 +102,12 @@ def classify(error: BaseException) -> Failure:
                 brief=f"this is a bug in gbuild: {type(error).__name__}: {error}",
                 cause=error,
             )
+
+
+def _told(error: OSError) -> str:
+    """Return what the system said, and of which path; the number says nothing to a person."""
+    names = [n for n in (error.filename, error.filename2) if isinstance(n, str | bytes)]
+    return ": ".join([error.strerror or str(error), *map(os.fsdecode, names)])
 
 
 def write_failure(failure: Failure, session: Session) -> None:

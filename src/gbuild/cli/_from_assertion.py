@@ -9,6 +9,7 @@ import click
 
 from gbuild.cli._boundary import Session, shared_options
 from gbuild.cli._moments import moment_option
+from gbuild.cli._options import NEW_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("document", type=_FILE, metavar="ASSERTION")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     metavar="FILE",
     help="Write the lock there [default: ASSERTION's stem and .lock, here].",
 )

@@ -63,7 +63,6 @@ def order(session: Session, asked: Asked) -> Order:
     from gbuild.get.remembered import state_folder
     from gbuild.get.run import Order
     from gbuild.get.sources import source
-    from gbuild.model import names
 
     config = _config(session, asked)
     offer = _offer(asked, config)
@@ -71,7 +70,7 @@ def order(session: Session, asked: Asked) -> Order:
     if not places and not asked.dry_run and not offer:
         raise UsageFailure("say where the files lie: SOURCE, a folder or an address")
     wanted = Wanted(
-        release=names.release_name(asked.release, where="--release") if asked.release else "",
+        release=asked.release or "",
         policy=_policy(asked, config),
         package=asked.package,
         only=asked.only,

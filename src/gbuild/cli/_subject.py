@@ -37,5 +37,6 @@ def subject(what: str) -> Subject:
         descriptor = parse_descriptor(read_small(path), path=what)
         return Subject(name=descriptor.name, descriptor=descriptor)
     if names.BUILD.refusal(what) or path.suffix in {".yml", ".yaml"}:
-        raise UsageFailure(f"there is no descriptor {what}", hint="give a path or a build's name")
+        text = f"{what} is not a file" if path.exists() else f"there is no descriptor {what}"
+        raise UsageFailure(text, hint="give a path or a build's name")
     return Subject(name=what)

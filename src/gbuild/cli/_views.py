@@ -67,11 +67,8 @@ def _for_screen(session: Session, shape: Shape) -> Shape:
 
 
 def _write(path: Path, text: str) -> None:
-    from gbuild.errors import UsageFailure
     from gbuild.host.files import write_atomically
 
-    if not path.parent.is_dir():
-        raise UsageFailure(f"there is no folder {path.parent} for {path.name}")
     write_atomically(path.absolute(), text.encode("utf-8", "backslashreplace"))
 
 

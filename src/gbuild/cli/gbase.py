@@ -9,6 +9,7 @@ import click
 
 from gbuild.cli import _backends
 from gbuild.cli._boundary import Session, backend_options, run, shared_options
+from gbuild.cli._options import NEW_FILE
 
 if TYPE_CHECKING:
     from gbuild.image.prune import StoredImage
@@ -108,7 +109,7 @@ def import_(session: Session, file: Path, *, suite: str, arch: str) -> None:
 
 
 @gbase.command(name="export")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=NEW_FILE)
 @_SUITE
 @_ARCH
 @backend_options

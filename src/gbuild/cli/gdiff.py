@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli._options import NEW_FILE, release_option
 from gbuild.cli._rebuilding import documents, rebuild_options, rebuilt
 from gbuild.errors import MissingTool
 
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 @click.command(name="gdiff")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option(
-    "-r", "--release", metavar="NAME", help="A and B are signers: compare what they signed."
-)
+@release_option(help="A and B are signers: compare what they signed.")
 @click.option(
     "-d",
     "--destination",
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--html",
     "page",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     metavar="FILE",
     help="Write a page that loads nothing, too.",
 )

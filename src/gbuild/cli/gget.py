@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli._options import release_option
 from gbuild.errors import HostFailure
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command(name="gget")
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
-@click.option("--release", "-r", metavar="NAME", help="The release to fetch.")
+@release_option(help="The release to fetch.")
 @click.option(
     "--signatures",
     "-s",

@@ -9,6 +9,7 @@ import click
 
 from gbuild.cli._boundary import Session, run, shared_options
 from gbuild.cli._from_assertion import from_assertion
+from gbuild.cli._options import NEW_FILE
 
 if TYPE_CHECKING:
     from gbuild.model.descriptor import Descriptor
@@ -44,7 +45,7 @@ def glock() -> None:
 @_DESCRIPTOR
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     metavar="FILE",
     help="Write the lock there [default: beside the descriptor].",
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gbuild.cli._boundary import Session, run, shared_options
+from gbuild.cli._options import release_option
 
 if TYPE_CHECKING:
     from gbuild.cli._subject import Subject
@@ -29,7 +30,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="KEY",
     help="Key to sign with: e-mail address, fingerprint, key id or name; names your folder too.",
 )
-@click.option("--release", "-r", required=True, metavar="NAME", help="The release that was built.")
+@release_option(required=True, help="The release that was built.")
 @click.option(
     "--destination",
     "-d",
@@ -119,7 +120,6 @@ def gsign(
 
     stage = stage or ("noncodesigned" if attest_only else None)
     _refuse(stage, attest_only, signed, code_signatures, dsse=dsse or dsse_key is not None)
-    names.release_name(release, where="--release")
     own = names.signer_name(folder or signer, where="--as" if folder else "--signer")
     about = subject(what)
     workspace = session.workspace

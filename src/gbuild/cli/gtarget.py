@@ -11,6 +11,7 @@ import click
 
 from gbuild.cli import _backends
 from gbuild.cli._boundary import Session, backend_options, run, shared_options
+from gbuild.cli._options import NEW_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,7 +200,7 @@ def put(
 @gtarget.command()
 @_NAME
 @click.argument("source")
-@click.argument("dest", type=click.Path(path_type=Path))
+@click.argument("dest", type=NEW_PATH)
 @_USER
 @backend_options
 @shared_options(workspace=False)

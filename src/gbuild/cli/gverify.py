@@ -9,6 +9,7 @@ import click
 
 from gbuild.cli._boundary import Session, run, shared_options
 from gbuild.cli._moments import moment_option
+from gbuild.cli._options import NEW_FILE, release_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(name="gverify")
 @click.argument("what", metavar="[DESCRIPTOR]", required=False)
-@click.option("--release", "-r", metavar="NAME", help="The release to check, or a glob: '1.*'.")
+@release_option(globs=True, help="The release to check, or a glob: '1.*'.")
 @click.option("--all", "everything", is_flag=True, help="Check every release of the tree.")
 @moment_option("--since", help="Only releases of which anything is from then or later.")
 @click.option(
@@ -83,7 +84,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NEW_FILE,
     metavar="FILE",
     help="Write the text, the Markdown or the page there.",
 )

@@ -39,10 +39,11 @@ def start_target(
     descriptor, path = _given(path, parts, workspace, suite=suite, arch=arch)
     suite = chosen("suite", suite, descriptor.suites)
     arch = chosen("architecture", arch, descriptor.architectures)
+    name = target_name(name or f"{descriptor.name}-{suite}-{arch}")
     image = image_of(descriptor, path, parts, workspace, label=(suite, arch), offline=offline)
     parts.backend.prepare(image)
     spec = TargetSpec(
-        name=target_name(name or f"{descriptor.name}-{suite}-{arch}"),
+        name=name,
         image=image,
         user=descriptor.user,
         network=network,

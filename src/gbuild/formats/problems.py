@@ -51,7 +51,9 @@ def refuse(
         details.append(f"and {len(listed) - MOST_SHOWN} more")
     first = found[0]
     brief = f"{path}:{first.line}:{first.column}: {first.reason}"
-    if len(found) > 1:
+    if len(listed) == 1:
+        del details[0]  # the same words
+    elif len(found) > 1:
         brief = f"{path}: {len(found)} problems, the first on line {first.line}: {first.reason}"
     return DescriptorInvalid(brief, details=tuple(details))
 

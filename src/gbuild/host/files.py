@@ -36,9 +36,11 @@ def read_small(path: Path, *, limit: int = _SMALL) -> bytes:
         UsageFailure: it is no regular file, or longer than ``limit`` bytes.
         OSError: it cannot be opened.
     """
-    with os.fdopen(os.open(path, _READ), "rb") as stream:
-        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise UsageFailure(f"{path} is not a regular file")
+    descriptor = os.open(path, _READ)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageFailure(f"{path} is not a regular file")
+    with os.fdopen(descriptor, "rb") as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
         raise UsageFailure(f"{path} is longer than {limit} bytes")

@@ -96,7 +96,11 @@ def test_signers_of_a_release(tmp_path: Path) -> None:
     found = compare_signers(tmp_path, "1.0", ("alice", "bob"))
     assert (found.a, found.b, found.same) == ("alice", "bob", False)
     assert compare_signers(tmp_path, "1.0", ("bob", "bob")).same
-    with pytest.raises(UsageFailure, match="carol has no document"):
+    with pytest.raises(UsageFailure, match="carol has no document") as caught:
         compare_signers(tmp_path, "1.0", ("alice", "carol"))
+    assert caught.value.details == ("who has: alice, bob",)
     with pytest.raises(UsageFailure):
         compare_signers(tmp_path, "2.0", ("alice", "bob"))
+    (tmp_path / "sigs").mkdir()
+    (tmp_path / "1.0").rename(tmp_path / "sigs" / "1.0")
+    assert not compare_signers(tmp_path, "1.0", ("alice", "bob")).same, "below a package's name"

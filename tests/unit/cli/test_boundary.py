@@ -54,6 +54,8 @@ def raising(error: BaseException) -> Any:
         (KeyboardInterrupt(), 130),
         (OSError(errno.ENOSPC, "No space left on device", "/w/out"), 3),
         (OSError(errno.EACCES, "Permission denied", "/w/out"), 3),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "/w/out"), 3),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory"), 3),  # of getcwd
         (MemoryError(), 3),
         (ZeroDivisionError("x"), 70),
         (OSError(errno.EINVAL, "Invalid argument"), 70),
@@ -65,6 +67,13 @@ def test_each_failure_has_its_code(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert outcome(raising(error)) == code
+
+
+def test_what_the_system_said_comes_without_its_number(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome(raising(OSError(errno.EISDIR, "Is a directory", 4)))
+    assert capsys.readouterr().err.startswith("error: Is a directory\nhint: ")
+    outcome(raising(OSError(errno.EROFS, "Read-only file system", "/a", None, b"/b")))
+    assert capsys.readouterr().err.startswith("error: Read-only file system: /a: /b\nhint: ")
 
 
 def test_a_failure_is_brief_details_hint(capsys: pytest.CaptureFixture[str]) -> None:

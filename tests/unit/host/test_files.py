@@ -24,13 +24,15 @@ def test_what_is_too_long_is_refused(tmp_path: Path) -> None:
         read_small(tmp_path / "a", limit=3)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "device", "link to a device"])
-def test_what_has_no_end_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a device", "folder"])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
     place = tmp_path / "x"
     if kind == "pipe":
         os.mkfifo(place)
     elif kind == "device":
         place = Path("/dev/zero")
+    elif kind == "folder":
+        place.mkdir()
     else:
         place.symlink_to("/dev/zero")
     with pytest.raises(UsageFailure, match="not a regular file"):
