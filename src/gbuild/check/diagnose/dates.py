@@ -35,7 +35,9 @@ _OLDEST = 2000
 _NEAR = 10 * _DAY
 """Seconds between two builds whose dates nothing calls those of builds."""
 _STAMP = re.compile(r"stamp|\btime\b|\bepoch\b|\bts\b|\b[cmab]time\b")
-_COPYRIGHT = re.compile(r"copyright|copyleft|\bc\b|year|all rights|date|\bth\b|built|generated|©")
+_COPYRIGHT = re.compile(
+    r"copyright|copyleft|copy\b|\bc\b|year|all rights|date|\bth\b|built|generated|©"
+)
 _DIGITS = b"0123456789"
 
 
@@ -84,12 +86,11 @@ def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
     if (old or change.listed) and not built:
         return None
     match one.form:
-        case "hex":
-            return _number_meant(change, one) if apart <= _APART else None
+        case "hex" | "number":
+            sure = _number_meant(change, one)
+            return sure if sure or apart <= _APART else None
         case "stamp":
             sure = apart <= _YEARS * 366 * _DAY
-        case "number":
-            sure = apart <= _APART or _number_meant(change, one)
         case "month":
             sure = apart <= _YEARS * 366 * _DAY or built
         case "year":
@@ -111,10 +112,14 @@ def _number_meant(change: Change, one: Moment) -> bool:
     """Say whether something calls a number a time, or a line has nothing else."""
     named = _STAMP if one.form == "hex" else _MEANT
     alone = one.form != "hex" and change.lines()[0].strip() == one.text
+    if one.form != "hex" and _QUERY.search(_NUMBER.sub("", change.before)):
+        return True
     return alone or (bool(named.search(line_words(change))) and _assigned(change))
 
 
 _NUMBER = re.compile(r"(?:0x)?[0-9a-fA-F]*\Z")
+_QUERY = re.compile(r"\w\?(?:\w{1,3}=)?\Z")
+"""What makes a browser ask again: the time behind the name of a file."""
 _SET = re.compile(r"[:=>\"'(,{\[]\s*-?\Z|built \w*\s*\Z|at \Z", re.IGNORECASE)
 
 

@@ -43,6 +43,20 @@ _CONCEPTS = {
     "es": "error aviso directorio fichero entrando saliendo falló falta desconocido sí no "
     "página contenido tabla figura capítulo índice total uso opciones nota versión línea "
     "nombre fecha tamaño",
+    "et": "viga hoiatus kataloog fail sisenetakse väljutakse ebaõnnestus puudub tundmatu jah ei "
+    "lehekülg sisukord tabel joonis peatükk indeks kokku kasutamine võtmed märkus versioon rida "
+    "nimi kuupäev suurus",
+    "nl": "fout waarschuwing map bestand binnengaan verlaten mislukt ontbreekt onbekend ja nee "
+    "pagina inhoud tabel figuur hoofdstuk register totaal gebruik opties opmerking versie regel "
+    "naam datum grootte",
+    "sv": "fel varning katalog fil går lämnar misslyckades saknas okänd ja nej sida innehåll "
+    "tabell figur kapitel index totalt användning flaggor observera version rad namn datum storlek",
+    "pl": "błąd ostrzeżenie katalog plik wejście opuszczenie niepowodzenie brak nieznany tak nie "
+    "strona spis tabela rysunek rozdział indeks razem użycie opcje uwaga wersja wiersz nazwa "
+    "data rozmiar",
+    "pt": "erro aviso diretório arquivo entrando saindo falhou faltando desconhecido sim não "
+    "página sumário tabela figura capítulo índice total uso opções nota versão linha nome data "
+    "tamanho",
     "it": "errore avviso directory file ingresso uscita fallito mancante sconosciuto sì no "
     "pagina sommario tabella figura capitolo indice totale uso opzioni nota versione riga "
     "nome data dimensione",

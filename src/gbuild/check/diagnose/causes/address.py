@@ -25,6 +25,8 @@ _NAMED = re.compile(
     r"\b(?:addr(?:ess)?|pointer|ptr|at|handle|base|function|"
     r"table|userdata|thread|object|instance|load(?:ed)? at)(?: 0x| is)*\Z"
 )
+_PERL = re.compile(r"\b(?:HASH|ARRAY|CODE|SCALAR|GLOB|REF)\(\Z")
+"""A reference of perl as text."""
 _DECIMAL = re.compile(r"1(?:39|40)\d{12}\Z|9[34]\d{12}\Z")
 """The same as a decimal number, as Python's id() gives it."""
 _HEX = b"0123456789abcdefABCDEFx"
@@ -37,8 +39,9 @@ def _named(change: Change) -> bool:
         return True
     if all(map(_DECIMAL.match, change.words(b"0123456789"))) and one != two:
         return True
+    named = _PERL.search(left) or _NAMED.search(before(change, _HEX))
     plain = all(re.match(r"0x[0-9a-f]{6,16}\Z", word, re.IGNORECASE) for word in (one, two))
-    return plain and one != two and bool(_NAMED.search(before(change, _HEX)))
+    return plain and one != two and bool(named)
 
 
 def _explains(difference: Difference) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gbuild.check.diagnose.cause import Cause, versus
-from gbuild.check.diagnose.differences import ALPHANUMERIC, NAME, Change, Difference
+from gbuild.check.diagnose.differences import ALPHANUMERIC, NAME, Change, Difference, Field
 from gbuild.check.diagnose.names import in_name
 from gbuild.check.diagnose.phrases import before
 
@@ -31,6 +31,8 @@ def _checksum(change: Change) -> bool:
 
 def _explains(difference: Difference) -> str | None:
     match difference:
+        case Field(kind="pyc", name="source hash", a=a, b=b):
+            return versus(a, b)
         case Change(text=True) as change:
             one, two = change.words(b"0123456789abcdefABCDEF")
             if len(one) == len(two) and _HEX.match(one) and _HEX.match(two):

@@ -24,6 +24,8 @@ _UNIT = re.compile(
 )
 _GNU_TIME = re.compile(r"\d(?:user|system|elapsed)\b")
 _PASSED = re.compile(r"elapsed|duration|took|real|user|sys|total|build", re.IGNORECASE)
+_LONG = 12
+"""Characters of a duration at most."""
 _RATE = re.compile(r"\s?(?:[kMG]i?[Bb](?:ytes|its)?/s(?:ec)?|\S{0,9}/s(?:ec(?:ond)?)?|fps|ops/s)\b")
 _DONE = re.compile(
     r"\b(?:tests?|ran|run|took|times?|elapsed|total|done|finished|passed|failed|built|build|"
@@ -68,7 +70,7 @@ def _taken(change: Change, one: str, line: str) -> bool:
     words = before(change, _DIGITS)
     key = _KEY.search(words)
     plain = fraction or bool(re.search(r"\b(?:ms|sec\w*|millis\w*|elapsed|duration|took)\b", words))
-    return bool(key) and plain and len(one) < 10
+    return bool(key) and plain and len(one) <= _LONG
 
 
 CAUSE = Cause(

@@ -11,7 +11,7 @@ from gbuild.check.diagnose.phrases import before
 
 _FILLER = r"(?: (?:is|was|name|value|content|string|as|the|s|c|of))*\Z"
 _SURE = re.compile(
-    r"(?:\b(?:host ?names?|node ?name|fqdn|uname n|computer ?name|machine ?name|"
+    r"(?:\b(?:host ?names?|build ?host|node ?name|fqdn|uname n|computer ?name|machine ?name|"
     r"dns ?domain ?name|utsname nodename|"
     r"(?:build|built|builder|compiled?|compiler|linux compile|local|my|this|config|uts|package|"
     r"packaging|generation|creation|vcs|ci|kbuild build|make|submit|run|test)"

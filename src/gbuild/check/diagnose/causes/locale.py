@@ -45,7 +45,7 @@ def _explains(difference: Difference) -> str | None:
             lines = change.lines()
             if found := translated_date(*lines):
                 return versus(*found)
-            if _same_number(change) or _same_signs(*lines):
+            if _same_number(change) or _grouped(*lines) or _same_signs(*lines):
                 return versus(*lines)
             if transliterated(*lines) or in_other_script(*lines) or titles(*lines):
                 return Weak(versus(*lines))
@@ -72,6 +72,18 @@ def _same_number(change: Change) -> bool:
         return True
     grouped = any(_GROUPED.match(number) for number in (one, two))
     return grouped and _plain_number(one) == _plain_number(two)
+
+
+_GROUP = re.compile(r"(?<=\d)[,.'’\xa0\u202f ](?=\d{3}(?!\d))")
+
+
+def _grouped(one: str, two: str) -> bool:
+    """Say whether two lines differ in what stands between the thousands only."""
+    return (
+        one != two
+        and any(_GROUPED.search(x) for x in re.split(r"[^\d,.]+", one + " " + two))
+        and (_GROUP.sub("", one) == _GROUP.sub("", two))
+    )
 
 
 def _plain_number(text: str) -> str:

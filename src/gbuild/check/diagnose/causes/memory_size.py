@@ -8,7 +8,8 @@ from gbuild.check.diagnose.numbers import beside
 _NAMES = (
     r"(?:\w+ )?(?:phys|sys|installed|system|usable)? ?(?:mem|memory|ram|physmem|memtotal)"
     r"(?: (?:total|size|free|available|limit|mb|kb|gb|bytes|kib|mib|gib|in|pages|avail))*|"
-    r"num mem|mem total|phys pages|xmx|swap(?: ?total)?|sc phys pages|hw memsize|memsize"
+    r"num mem|mem total|phys pages|xmx|"
+    r"total ?mem(?:ory)?|free ?mem(?:ory)?|swap(?: ?total)?|sc phys pages|hw memsize|memsize"
 )
 _UNITS = r"[kmgt]i?b?(?:ytes)?(?: of| total| system| physical)*"
 

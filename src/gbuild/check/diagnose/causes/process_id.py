@@ -11,7 +11,9 @@ from gbuild.check.diagnose.paths import numbered, paths
 
 _NAMES = r"p?pid|process(?: id)?|job id|session id|getpid|thread id|tid|pgid"
 _FILE = re.compile(r"(?:\A|[\s\"'=(/])[\w./-]*?[A-Za-z][._-]?(\d{2,7})(?:[._-]\w+)?\Z")
-_PASSING = re.compile(r"tmp|temp|\bconf\d|\.lock|\.pid|\bpid|scratch|work|\.sock|\.o\b|core\.")
+_PASSING = re.compile(
+    r"tmp|temp|\bconf\d|conftest|\.lock|\.pid|\bpid|scratch|work|\.sock|\.o\b|core\."
+)
 """What is in the names of files that do not stay."""
 _PATH = ALPHANUMERIC + b"._-/"
 

@@ -20,7 +20,7 @@ _NAMED = re.compile(
     r"(?:cpu|processor)|"
     r"processor (?:name|type|model|id|brand)|march|mtune|mcpu|target cpu|cpu core|simd|"
     r"openblas corename|corename|libcore|blas core|micro ?arch(?:itecture)?|instruction set|"
-    r"l[123][di]? ?(?:cache|size)(?: size)?|cpu cache size|cpuid|dynamic core)"
+    r"l[123] ?[di]? ?(?:cache|size)(?: size)?|cpu cache size|cpuid|dynamic core)"
     r"(?: (?:is|was|for|name|string|value|model|content))*\Z"
 )
 _CODENAME = re.compile(

@@ -11,8 +11,8 @@ _SHARED = 0x80
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Field(kind="pyc", name="mtime" | "source hash" as name, a=a, b=b):
-            return f"{name} of the source {versus(a, b)}"
+        case Field(kind="pyc", name="mtime", a=a, b=b):
+            return f"mtime of the source {versus(a, b)}"
         case Change(where=where, a=a, b=b, text=False) if where.endswith((".pyc", ".pyo")):
             pairs = list(zip(a, b, strict=False))
             if len(a) == len(b) and all(x ^ y in (0, _SHARED) for x, y in pairs):

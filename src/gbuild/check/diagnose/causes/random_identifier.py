@@ -28,7 +28,7 @@ _NAMED = re.compile(
 _LONG = re.compile(r"\d.{4}|.{4}\d")
 _ANCHOR = re.compile(r"(?:\bid=[\"']|href=[\"']#|url\(#)\Z")
 _LABEL = re.compile(
-    r"[A-Za-z_-]{1,8}\d{10,}\Z|[A-Za-z_-]{0,8}?(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\Z"
+    r"[A-Za-z_-]{1,8}\d{10,}\Z|[A-Za-z_-]{0,16}?(?=[0-9a-f]*[0-9])(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\Z"
 )
 """Names of parts of a picture or page, drawn by the program that wrote it."""
 

@@ -9,18 +9,25 @@ from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.dates import Dated, dated, translated_date
 from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.months import shared_language
+from gbuild.check.diagnose.numbers import number_named
 from gbuild.check.diagnose.phrases import about_kernel, before
 
-_FIRST, _LAST = 1_000_000_000, 2_050_000_000
-"""2001 to 2034: a number of four bytes outside is not taken for a time."""
+_FIRST, _LAST = 1_262_304_000, 2_019_686_400
+"""2010 to 2033: a number of four bytes outside is not taken for a time."""
 
 _YEARS = 3 * 366 * 86_400
 """Seconds between two numbers of eight bytes, which are less likely to be met by chance."""
+_MARSHALLED = (b"i", b"\xe9")
+"""What Python's marshal format has before a number of four bytes."""
 _APART = 40 * 86_400
 """Seconds: two numbers in a binary file that lie farther apart are not taken for times."""
 
 _FIELDS = ("mtime", "created", "modified", "build time")
 _KINDS = ("pe", "png", "ttf", "rpm", "squashfs", "ext", "iso", "pdf", "x509", "uimage")
+_COMPONENT = (
+    r"(?:build|built|compiled?|compilation|package|stamp) (?:date |time )?"
+    r"(?:year|month|day|hour|minute|second)"
+)
 _LEGAL = re.compile(r"(?:\A|[/ .])(?:copyright|LICEN[CS]E|COPYING|AUTHORS|NOTICE)(?:\.\w+)?\Z")
 _ELAPSED = re.compile(r"elapsed|duration|took|total time|run ?time|uptime")
 _VERSION = re.compile(r"version|release|serial|revision|standard|\bstd\b|\brfc\b")
@@ -35,6 +42,8 @@ def _explains(difference: Difference) -> str | None:
             if translated_date(*change.lines()) or about_kernel(change.lines()[0]):
                 return None
             return _of_date(change, found, words)
+        case Change() as change if found_in := number_named(change, _COMPONENT):
+            return versus(*found_in)
         case Change(text=False, program=False, offset=offset) as change if offset >= 0:
             return _in_bytes(change)
         case _:
@@ -56,17 +65,35 @@ def _in_bytes(change: Change) -> str | None:
     """Look for a number of four bytes around the change that is a time on both sides."""
     if len(change.a) > 4:
         return _milliseconds(change)
-    around = len(change.left)
+    at = len(change.left)
     one = change.left + change.a + change.right
     two = change.left_b + change.b + change.right_b
-    for start in range(max(0, around + len(change.a) - 4), around + 1):
-        if len(change.a) == 1 and (change.offset - around + start) % 4:
-            continue  # one byte is little to go by: only where a compiler would put a number
-        for order in ("little", "big"):
-            x, y = (int.from_bytes(d[start : start + 4], order) for d in (one, two))
-            if len(one) >= start + 4 and _times(x, y):
-                return versus(_written(x), _written(y))
+    for start, order in ((at, "little"), (at + len(change.a) - 4, "big")):
+        if start < 0 or len(one) < start + 4 or not _placed(change, start, one):
+            continue
+        x, y = (int.from_bytes(side[start : start + 4], order) for side in (one, two))
+        written = all(map(_is_text, (one[start : start + 4], two[start : start + 4])))
+        if _times(x, y) and _all_low(x, y) and not written:
+            return Weak(versus(_written(x), _written(y)))
     return None
+
+
+def _placed(change: Change, start: int, side: bytes) -> bool:
+    """Say whether a number may begin there; one byte that changed is little to go by."""
+    if change.where.endswith(".pyc"):
+        return side[start - 1 : start] in _MARSHALLED
+    aligned = not (change.offset - len(change.left) + start) % 4
+    return aligned or len(change.a) > 1
+
+
+def _all_low(x: int, y: int) -> bool:
+    """Say whether two numbers differ in every byte from the highest that differs down."""
+    apart = x ^ y
+    return all(apart >> shift & 255 for shift in range(0, apart.bit_length(), 8))
+
+
+def _is_text(data: bytes) -> bool:
+    return all(0x20 <= byte < 0x7F for byte in data)
 
 
 def _milliseconds(change: Change) -> str | None:

@@ -19,7 +19,7 @@ _NAME = re.compile(
     r"Arctic)/[A-Za-z_+0-9-]+(?:/[A-Za-z_]+)?|UTC|GMT|Zulu|Universal|UCT)\Z"
 )
 _POSIX = re.compile(r"[A-Z]{3,5}[+-]?\d{1,2}(?::\d\d)?(?:[A-Z]{3,5})?\Z")
-_NAMED = re.compile(r"\b(?:tz|tzname|time ?zone|zone ?info|utc offset|gmt offset)(?: \w+)?\Z")
+_NAMED = re.compile(r"\b(?:tz|tzname|time ?zone|zone|zone ?info|utc offset|gmt offset)(?: \w+)?\Z")
 _WORD = ALPHANUMERIC + b"_/+-:"
 
 

@@ -59,7 +59,7 @@ def _after_string(change: Change) -> bool:
 
 def _meant(data: bytes) -> bool:
     """Say whether bytes look like something that was written on purpose: a text, one number."""
-    printable = all(0x20 <= byte < 0x7F for byte in data.rstrip(b"\0"))
+    printable = all(0x20 <= byte < 0x7F or byte in b"\0\t\n\r" for byte in data)
     return printable or len(set(data)) == 1
 
 

@@ -12,7 +12,7 @@ from gbuild.check.diagnose.phrases import before
 _FILLER = r"(?: (?:is|was|name|value|content|string|as|the|s|by|id|of|c))*\Z"
 _SURE = re.compile(
     r"\b(?:(?:user|login|log|account|owner|packager|builder|sudo) ?names?|user|logname|whoami|"
-    r"builder|packager|uid|gid|euid|groups?|sudo user|"
+    r"builder|packager|(?:uid|gid|euid|groups?)(?: \d+)?|sudo user|"
     r"(?:built|build|compiled?|made|generated|packaged|prepared|signed|linked|run|ran|"
     r"assembled|produced|configured|installed|executed|performed|started|rendered|exported|"
     r"submitted|uploaded|modified|saved|printed)(?: [\w:.]+){0,6} by|build user|"
@@ -22,7 +22,7 @@ _BARE = re.compile(r"(?<!by )(?<!as )\b(?:user|group|groups|builder|packager)\Z"
 """Words that a name follows, and as well any other word: user guide."""
 _NUMBERED = re.compile(r"\b[ug]id\Z")
 _PERHAPS = re.compile(
-    r"(?:\b(?:author|creator|created by|by|maintainer|changed by|person|full ?name|gecos|"
+    r"(?:\b(?:author|owner|creator|created by|by|maintainer|changed by|person|full ?name|gecos|"
     r"developer|operator)|for|packaged .*)" + _FILLER
 )
 _PACKAGED = re.compile(r"^(?:%%For:\W{1,3}|Packaged: [^;\n]*; )\Z", re.MULTILINE)
