@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 from gbuild.check.diagnose.arrays import array, is_array
 from gbuild.check.diagnose.databases import sqlite
+from gbuild.check.diagnose.git import git_object, git_pack, is_git_object
 from gbuild.check.diagnose.keys import is_pem, pem
 from gbuild.check.diagnose.member import LARGEST, Container, Member, TooLarge
 from gbuild.check.diagnose.pages import pdf, png
@@ -243,6 +244,13 @@ def _elf(data: bytes) -> Container:
     return Container("elf", tuple(members), ordered=False)
 
 
+def _zstd(data: bytes) -> Container:
+    """Tell a frame by the checksum of its content (RFC 8878, 3.1.1), for nothing unpacks it."""
+    if not data[4] & 4:
+        raise ValueError(data[4])
+    return Container("zstd", (Member("checksum", data[-4:]),))
+
+
 def _is_tar(data: bytes) -> bool:
     return data[257:262] == b"ustar"
 
@@ -250,6 +258,9 @@ def _is_tar(data: bytes) -> bool:
 _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Container]], ...] = (
     (lambda data: data.startswith(b"\x1f\x8b\x08"), _gzip),
     (lambda data: data.startswith(b"BZh"), _packed("bzip2", bz2.BZ2Decompressor)),
+    (lambda data: data.startswith(b"\x28\xb5\x2f\xfd") and len(data) > 9, _zstd),
+    (lambda data: data.startswith((b"PACK", b"# v2 git bundle", b"# v3 git bundle")), git_pack),
+    (is_git_object, git_object),
     (lambda data: data.startswith(b"\xfd7zXZ\0"), _packed("xz", lzma.LZMADecompressor)),
     (_is_tar, _tar),
     (lambda data: data[:4] in (b"PK\3\4", b"PK\5\6"), _zip),

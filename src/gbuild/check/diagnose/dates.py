@@ -73,7 +73,11 @@ def dated(change: Change) -> Dated | None:
     for one in both[0]:
         same = [two for two in both[1] if two.form == one.form]
         for two in same:
-            if one.text != two.text and (sure := _plausible(change, one, two)) is not None:
+            if one.text == two.text:
+                continue
+            if (one.day, one.clock, one.zone) == (two.day, two.clock, two.zone):
+                return None  # the same time, written in another way
+            if (sure := _plausible(change, one, two)) is not None:
                 return Dated(one, two, sure)
     return None
 

@@ -164,15 +164,22 @@ def _sure(seen: Sequence[_Seen]) -> list[_Seen]:
     """Drop weak evidence where something in its line, or another version, is unexplained."""
     lines = set()
     versions = set()
+    proven = set()
     for each in seen:
         change = each.difference
+        if each.cause and each.cause.name in _SURROUNDINGS and isinstance(each.evidence, Sure):
+            proven.add(change.where)
         if each.cause is None and isinstance(change, Change):
             lines.add((change.where, change.line if change.text else _BINARY))
             if change.text and all(map(_VERSION.match, change.words(NAME))):
                 versions.add(change.where)
     return [
         _Seen(each.difference, None, "")
-        if (isinstance(each.evidence, Weak) and _unsure(each.difference, lines))
+        if (
+            isinstance(each.evidence, Weak)
+            and each.difference.where not in proven
+            and _unsure(each.difference, lines)
+        )
         or (each.difference.where in versions and _of_version(each))
         else each
         for each in seen
@@ -216,6 +223,8 @@ _NAMES = (
     "user hostname home parallelism memory-size locale timezone environment file-system processor "
     "kernel-version random-identifier"
 )
+_SURROUNDINGS = frozenset((*_NAMES.split(), "build-path", "timezone", "process-id"))
+"""Causes that tell where something was built: where one is proven, others are likely."""
 _SETTINGS = frozenset(_NAMES.split())
 """Causes whose values somebody may as well have set by hand."""
 

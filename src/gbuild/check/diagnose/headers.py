@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 
 from gbuild.check.diagnose.differences import Field
+from gbuild.check.diagnose.git import git_index
 from gbuild.check.diagnose.keys import times
 
 _Fields = dict[str, str]
@@ -94,8 +95,28 @@ def _uimage(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
 def _fat(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
     for mark, at in ((54, 39), (82, 67)):
         if data[mark : mark + 3] == b"FAT" and data[510:512] == b"\x55\xaa":
-            return {"serial": data[at : at + 4].hex()}, [(at, at + 4)]
+            dates = _fat_dates(data)
+            written = " ".join(sorted({data[slice(*span)].hex() for span in dates})[:9])
+            fields = {"serial": data[at : at + 4].hex(), "mtime": written}
+            return fields, [(at, at + 4), *dates]
     return None
+
+
+_ENTRY, _NAME = 32, 11
+_PLAIN = frozenset((0x08, 0x10, 0x20, 0x21))
+"""Attributes of a folder's entries: a label, a folder, a file."""
+_SCANNED = 1 << 22
+
+
+def _fat_dates(data: bytes) -> list[tuple[int, int]]:
+    """Return where the dates of all files and folders are: of creation, access and change."""
+    found: list[tuple[int, int]] = []
+    for at in range(512, min(len(data) - _ENTRY, _SCANNED), _ENTRY):
+        name = data[at : at + _NAME]
+        known = data[at + _NAME] in _PLAIN and all(0x20 <= byte < 0x7F for byte in name)
+        if known and data[at + 12] in (0, 8, 16, 24) and len(found) < _MOST_RECORDS:
+            found += [(at + 13, at + 20), (at + 22, at + 26)]
+    return found
 
 
 def _ttf(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
@@ -168,4 +189,5 @@ _READERS: tuple[tuple[str, _Reader], ...] = (
     ("ogg", _ogg),
     ("x509", times),
     ("iso", _iso),
+    ("git", git_index),
 )

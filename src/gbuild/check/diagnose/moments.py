@@ -153,6 +153,8 @@ _FILETIME = re.compile(r"(?<![0-9A-Za-z.])(?P<e>1[23]\d{16}|6[34]\d{16})(?:[uU]?
 _HEX = re.compile(
     r"(?<![0-9A-Za-z])(?=0x|\d*[a-fA-F])(?:0x)?(?P<e>[3-7][0-9a-fA-F]{7})(?:[uU]?[lL]{0,2})(?![0-9A-Za-z]|-[0-9a-f]{4}-)"
 )
+_ZONED = re.compile(r" [+-][01]\d[0-5]\d\b")
+"""What git writes behind a number of seconds."""
 _JULIAN = re.compile(r"(?<![0-9A-Za-z.])(?P<e>24[4-7]\d{4}\.\d{1,9})(?![0-9A-Za-z])")
 
 _FORMS = tuple(("date", re.compile(form)) for form in _DATES) + tuple(
@@ -212,6 +214,8 @@ def _number(match: re.Match[str], seconds: int) -> Moment | None:
         return None
     clock = then.hour * 3600 + then.minute * 60 + then.second
     form = {_HEX: "hex", _EMACS: "stamp"}.get(match.re, "number")
+    if form == "number" and _ZONED.match(match.string, match.end()):
+        form = "stamp"
     return Moment(start=match.start(), end=match.end(), text=match[0], form=form,
                   day=then.date(), clock=clock, zone=0, fine=True)  # fmt: skip
 

@@ -6,7 +6,7 @@ import re
 
 from gbuild.check.diagnose.differences import ALPHANUMERIC, Change
 
-_CHARACTERS = ALPHANUMERIC + b"/._+@~-,%\\:"
+PATH = ALPHANUMERIC + b"/._+@~-,%\\:"
 _WINDOWS = re.compile(r"(?<![A-Za-z])[A-Za-z]:[\\/]")
 _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z+.-]*:)?/{2,}")
 """What begins the address of something elsewhere: of the scheme and the host."""
@@ -15,7 +15,7 @@ _ADDRESS = re.compile(r"(?:[A-Za-z][A-Za-z+.-]*:)?/{2,}")
 def paths(change: Change) -> tuple[str, str] | None:
     """Return the two absolute paths that a change is part of, or None."""
     found = []
-    for word, at in zip(change.words(_CHARACTERS), _places(change), strict=True):
+    for word, at in zip(change.words(PATH), _places(change), strict=True):
         found.append(_path(word, at))
     one, two = found
     return (one, two) if one and two and one != two else None
@@ -24,7 +24,7 @@ def paths(change: Change) -> tuple[str, str] | None:
 def _places(change: Change) -> tuple[int, int]:
     """Return where the change starts in its words, in bytes."""
     lefts = (change.left, change.left_b)
-    one, two = (len(left) - len(left.rstrip(_CHARACTERS)) for left in lefts)
+    one, two = (len(left) - len(left.rstrip(PATH)) for left in lefts)
     return one, two
 
 

@@ -6,13 +6,18 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference
-from gbuild.check.diagnose.paths import common_end, numbered, paths
+from gbuild.check.diagnose.paths import PATH, common_end, numbered, paths
+from gbuild.check.diagnose.phrases import before
 
 _SCRATCH = (
     *("/tmp/", "/var/tmp/", "/build/", "/builds/", "/srv/", "/workspace/", "/mnt/", "/buildd/"),
     *("/usr/src/", "/scratch/", "/ws/", "/private/tmp/", "/var/build/", "/workdir/"),
 )
 
+_NAMED = re.compile(
+    r"\b(?:cwd|pwd|working dir(?:ectory)?|build ?dir(?:ectory)?|build ?(?:path|root|tree|folder)|"
+    r"(?:abs )?(?:top )?(?:src|source|build) ?dir|work ?dir|workspace)\Z"
+)
 _KEPT = re.compile(
     r"/(?:var/(?:lib|log|cache|run|spool)/(?!jenkins|buildd|sbuild|pbuilder|cache/pbuilder)|"
     r"run/|dev/|proc/|sys/|etc/|api/|v\d/|usr/(?:s?bin|share|lib\w*)/)"
@@ -29,7 +34,9 @@ def _explains(difference: Difference) -> str | None:
                 return None
             ends = common_end(*found)
             scratch = [path.startswith(_SCRATCH) for path in found]
-            if all(scratch) or (ends and not any(map(_KEPT.match, found))):
+            named = _NAMED.search(before(change, PATH))
+            kept = any(map(_KEPT.match, found))
+            if (named and not kept) or all(scratch) or (ends and not kept):
                 return versus(*found)
         case Change(text=True) as change if found := _mangled(change):
             return versus(*found)

@@ -10,7 +10,9 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Field(kind="gzip" | "zip", name="level" | "method" | "packed size" as name, a=a, b=b):
             return f"{name} {versus(a, b)}"
-        case Field(kind="gzip" | "bzip2" | "xz" | "zip" | "png" | "pdf" as kind, name="packing"):
+        case Field(
+            kind="gzip" | "bzip2" | "xz" | "zstd" | "zip" | "png" | "pdf" as kind, name="packing"
+        ):
             return f"the {kind} data differ, what they unpack to does not"
         case _:
             pass

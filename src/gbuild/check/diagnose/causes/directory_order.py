@@ -63,7 +63,10 @@ def _by_file(lines: Sequence[str]) -> bool:
     """Say whether every paragraph of some lines tells from which file it comes."""
     parts = [list(part) for blank, part in groupby(lines[:_LOOKED_AT], lambda x: not x.strip())
              if not blank]  # fmt: skip
-    return len(parts) > 1 and all(any(map(_REFERENCE.match, part)) for part in parts[:-1])
+    if len(parts) > 1:
+        return all(any(map(_REFERENCE.match, part)) for part in parts[:-1])
+    heads = [line for line in lines if not line[:1].isspace()]
+    return 1 < len(heads) < len(lines) and all(_names_file(head.rstrip(":\n ")) for head in heads)
 
 
 def _names_file(line: str) -> bool:

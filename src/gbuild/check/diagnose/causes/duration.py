@@ -24,6 +24,8 @@ _UNIT = re.compile(
 )
 _GNU_TIME = re.compile(r"\d(?:user|system|elapsed)\b")
 _PASSED = re.compile(r"elapsed|duration|took|real|user|sys|total|build", re.IGNORECASE)
+_NINJA = re.compile(r"(\d+)\t(\d+)\t\d+\t\S+\t[0-9a-f]+\s*\Z")
+"""A line of ninja's log: when it began and ended, in milliseconds."""
 _LONG = 12
 """Characters of a duration at most."""
 _RATE = re.compile(r"\s?(?:[kMG]i?[Bb](?:ytes|its)?/s(?:ec)?|\S{0,9}/s(?:ec(?:ond)?)?|fps|ops/s)\b")
@@ -49,6 +51,8 @@ def _explains(difference: Difference) -> str | None:
             if not (_NUMBER.match(one) and _NUMBER.match(two)) or one == two:
                 return None
             line = change.lines()[0]
+            if (ninja := _NINJA.match(line)) and change.places()[0] <= ninja.end(2):
+                return versus(one, two)
             if _SETTING.search(line_words(change)):
                 return None
             return versus(one, two) if _taken(change, one, line) else None

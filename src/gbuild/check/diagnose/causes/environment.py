@@ -96,9 +96,26 @@ def _dumped(change: Change, one: str, two: str) -> str | None:
     return None
 
 
+_DUMPED = re.compile(
+    r"\b(?:HOME|USER|LOGNAME|PWD|OLDPWD|LANG|LC_\w+|TZ|HOSTNAME|MAIL|SUDO_\w+)[\"'\])}]{0,2}\s*(?:=>|[=:])"
+    r"[^=:]*\Z"
+)
+
+
+def _adds(difference: Difference) -> str | None:
+    """Know a variable of a whole environment, whatever its value tells."""
+    match difference:
+        case Change(text=True, dumped=2) as change if _DUMPED.search(change.before):
+            one, two = change.lines()
+            return versus(one.strip(), two.strip())
+        case _:
+            return None
+
+
 CAUSE = Cause(
     name="environment",
     title="variables of the builder's environment are in the artefact",
     mend="do not dump env; write the settings that matter, by name",
     explains=_explains,
+    adds=_adds,
 )

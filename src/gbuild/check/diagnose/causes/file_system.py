@@ -39,7 +39,7 @@ _USED = re.compile(r"\s\d{1,3}%\s")
 
 def _explains(difference: Difference) -> str | None:
     match difference:
-        case Field(kind="cpio" | "rpm", name="inode", a=a, b=b):
+        case Field(kind="cpio" | "rpm" | "git", name="inode", a=a, b=b):
             return f"inode {versus(a, b)}"
         case Change(text=True) as change:
             return _in_text(change)

@@ -16,7 +16,7 @@ _ENTRY = re.compile(
 )
 """A word in quotes, a key and its value, a call with the entry."""
 _SEVERAL = 3
-"""Entries that moved; two that changed places were turned around by somebody."""
+"""Entries; two neighbours that changed places were turned around by somebody."""
 _LOOKED_AT = 2_000
 _MOST = 0.8
 
@@ -24,8 +24,7 @@ _MOST = 0.8
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Order(kind="line" | "strings", a=a, b=b):
-            moved = sum(x != y for x, y in zip(a, b, strict=False))
-            return versus(" ".join(a), " ".join(b)) if moved >= _SEVERAL else None
+            return versus(" ".join(a), " ".join(b)) if len(a) >= _SEVERAL else None
         case _:
             pass
     return None

@@ -70,6 +70,8 @@ def _named(change: Change, one: str, two: str) -> str | None:
     platforms = [bool(_NO_HOST.match(word)) for word in (one, two)]
     if known or _OWN.search(words):
         return None if all(platforms) and not known else Sure(versus(one, two))
+    if _AT.search(left) and not any("." in word for word in (one, two)):
+        return Sure(versus(one, two))  # nobody writes an address without a domain
     if (_AT.search(left) and not mail) or (_SURE.search(words) and not all(platforms)):
         return versus(one, two)
     on = _ON.search(words) and all(any(c in "-0123456789" for c in w) for w in (one, two))

@@ -74,16 +74,33 @@ def _same_number(change: Change) -> bool:
     return grouped and _plain_number(one) == _plain_number(two)
 
 
-_GROUP = re.compile(r"(?<=\d)[,.'’\xa0\u202f ](?=\d{3}(?!\d))")
+_FIGURE = re.compile(r"\d+(?:[., '’\xa0\u202f]\d+)*")
+_MARKS = ((" ,'’\xa0\u202f", "."), (" .'’\xa0\u202f", ","))
+"""What stands between thousands, and before decimals, here and elsewhere."""
 
 
 def _grouped(one: str, two: str) -> bool:
-    """Say whether two lines differ in what stands between the thousands only."""
-    return (
-        one != two
-        and any(_GROUPED.search(x) for x in re.split(r"[^\d,.]+", one + " " + two))
-        and (_GROUP.sub("", one) == _GROUP.sub("", two))
+    """Say whether two lines differ in how numbers are written only."""
+    if one == two or _FIGURE.sub("0", one) != _FIGURE.sub("0", two):
+        return False
+    pairs = list(zip(_FIGURE.findall(one), _FIGURE.findall(two), strict=True))
+    return any(
+        all(x == y or _figure(x, *here) == _figure(y, *there) for x, y in pairs)
+        for here in (_MARKS[0], _MARKS[1])
+        for there in (_MARKS[0], _MARKS[1])
     )
+
+
+def _figure(text: str, groups: str, point: str) -> str:
+    """Return a number as it is written without groups; as it is where the groups are none."""
+    whole, _, rest = text.partition(point)
+    first, *others = re.split(f"[{groups}]", whole)
+    if any(len(part) != _THOUSAND for part in others) or re.search(r"\D", rest) or len(first) > 9:
+        return f"?{text}{groups}"
+    return f"{first}{''.join(others)}.{rest}" if rest else first + "".join(others)
+
+
+_THOUSAND = 3
 
 
 def _plain_number(text: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from gbuild.check.diagnose.cause import Cause
+import re
+
+from gbuild.check.diagnose.cause import Cause, versus
+from gbuild.check.diagnose.differences import Change, Difference
 from gbuild.check.diagnose.numbers import beside
 
 _NAMES = (
@@ -17,9 +20,27 @@ _NAMES = (
 _CHOSEN = r"workers?|threads?|processes|slots|shards|jobs|tasks"
 """What somebody may have set by hand as well."""
 
+_WORKERS = re.compile(
+    rb"(?:[\s/,;]*(?:gw|worker|thread|cpu|job|core|proc)s?[ _#-]?\d+:?(?: \[\d+\])?){1,999}"
+    rb"[\s/,;]*\Z",
+    re.IGNORECASE,
+)
+"""Workers by their numbers."""
+_counted = beside(_NAMES, most=1024, chosen=_CHOSEN)
+
+
+def _explains(difference: Difference) -> str | None:
+    match difference:
+        case Change(text=True, a=a, b=b, left=left) if not (a and b) and _WORKERS.match(a or b):
+            last = left.rstrip(b"0123456789[] /,;").rpartition(b" ")[2]
+            return versus(*difference.lines()) if (a or b).strip(b" /,;").startswith(last) else None
+        case _:
+            return _counted(difference)
+
+
 CAUSE = Cause(
     name="parallelism",
     title="the number of processors or jobs is in the artefact",
     mend="do not record it; if it decides how work is split, fix the number",
-    explains=beside(_NAMES, most=1024, chosen=_CHOSEN),
+    explains=_explains,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from typing import Literal
 
 from gbuild.check.diagnose.cause import Cause, Weak, versus
 from gbuild.check.diagnose.dates import Dated, dated, translated_date
@@ -23,7 +24,20 @@ _APART = 40 * 86_400
 """Seconds: two numbers in a binary file that lie farther apart are not taken for times."""
 
 _FIELDS = ("mtime", "created", "modified", "build time")
-_KINDS = ("pe", "png", "ttf", "rpm", "squashfs", "ext", "iso", "pdf", "x509", "uimage")
+_KINDS = (
+    "pe",
+    "png",
+    "ttf",
+    "rpm",
+    "squashfs",
+    "ext",
+    "iso",
+    "pdf",
+    "x509",
+    "uimage",
+    "fat",
+    "git",
+)
 _COMPONENT = (
     r"(?:build|built|compiled?|compilation|package|stamp) (?:date |time )?"
     r"(?:year|month|day|hour|minute|second)"
@@ -68,7 +82,11 @@ def _in_bytes(change: Change) -> str | None:
     at = len(change.left)
     one = change.left + change.a + change.right
     two = change.left_b + change.b + change.right_b
-    for start, order in ((at, "little"), (at + len(change.a) - 4, "big")):
+    orders: tuple[tuple[int, Literal["little", "big"]], ...] = (
+        (at, "little"),
+        (at + len(change.a) - 4, "big"),
+    )
+    for start, order in orders:
         if start < 0 or len(one) < start + 4 or not _placed(change, start, one):
             continue
         x, y = (int.from_bytes(side[start : start + 4], order) for side in (one, two))
