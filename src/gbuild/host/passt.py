@@ -22,7 +22,7 @@ from gbuild.host.uplink import Uplink
 _ADDRESSES = ("-4", "-a", "10.0.2.15", "-n", "24", "-g", "10.0.2.2", "--no-dhcp")
 _CLOSED = ("--no-map-gw", "-t", "none", "-u", "none")
 _OPTIONS = ("-f", "-q", "-1", *_ADDRESSES, *_CLOSED)
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 _WORD = 64
 
 

@@ -24,7 +24,7 @@ _GUARD = (
     "import sys; sys.path.append(sys.argv[1]);from gbuild.host.sandbox.guard import main; main()"
 )
 _TUNNEL = "/dev/net/tun"
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 
 
 def interfaces(pid: int) -> frozenset[str]:

@@ -15,7 +15,7 @@ from gbuild.backends.oci.engine import Engine
 from gbuild.errors import BackendFailure
 from gbuild.host.uplink import interfaces
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 _HELPERS = ("slirp4netns", "pasta", "pasta.avx2")
 _FORWARDER = "169.254.1.1"
 _PASTA = (4, 4)
