@@ -10,6 +10,7 @@ from gbuild.errors import GbuildError, UsageFailure
 if TYPE_CHECKING:
     from gbuild.cli._session import Session
     from gbuild.target.backend import Backend, Machine
+    from gbuild.target.registry import Entry
 
 Answer = TypeVar("Answer")
 
@@ -69,6 +70,45 @@ def attach(session: Session, name: str) -> Machine:
         )
     holder = found[0] if len(found) == 1 else session.chosen_backend
     return session.make_backend(holder).attach(name)
+
+
+def forget(session: Session, name: str) -> tuple[str, ...]:
+    """Strike dead targets of that name off the store, whoever ran them; return what they held.
+
+    Nothing is ended or removed elsewhere: this is for what nobody can ask any more.
+
+    Raises:
+        UsageFailure: none is known, or one runs.
+    """
+    from gbuild.target.registry import Registry
+
+    forgotten = []
+    for backend in names(session):
+        registry = Registry(session.store, backend)
+        entries = [entry for entry in registry.entries() if entry.name == name]
+        if entries and (_runs(session, backend, name) or any(map(_is_used, entries))):
+            raise UsageFailure(f"{name} runs", hint=f"gtarget stop {name}")
+        for entry in entries:
+            registry.remove(entry.id)
+            held = (f"{kind} {' '.join(entry.held[kind])}" for kind in sorted(entry.held))
+            forgotten.append(f"{name} of {backend}, which held: {', '.join(held) or 'nothing'}")
+    if not forgotten:
+        raise UsageFailure(f"no target called {name} is known", hint="gtarget list")
+    return tuple(forgotten)
+
+
+def _runs(session: Session, backend: str, name: str) -> bool:
+    """Say whether a backend knows that a target runs; where it cannot say, none does."""
+    try:
+        infos = session.make_backend(backend).targets()
+    except GbuildError:
+        return False
+    return any(info.name == name and info.state == "running" for info in infos)
+
+
+def _is_used(entry: Entry) -> bool:
+    """Say whether the process that a target was to end with still works with it."""
+    return not entry.detached and entry.alive()
 
 
 def _holders(session: Session, name: str) -> tuple[str, ...]:

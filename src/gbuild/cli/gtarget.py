@@ -263,16 +263,25 @@ def list_targets(session: Session) -> None:
 
 
 @gtarget.command()
+@click.option(
+    "--forget",
+    multiple=True,
+    metavar="NAME",
+    help="Only strike this dead target off: its host or daemon is gone for good.",
+)
 @backend_options
 @shared_options(workspace=False)
-def prune(session: Session) -> None:
+def prune(session: Session, forget: tuple[str, ...]) -> None:
     """Remove what dead targets and killed runs left behind, on every backend."""
     from gbuild.ui.escape import terminal
 
-    removed, silent = _gather(session, lambda backend: backend.prune())
+    forgotten = [what for name in forget for what in _backends.forget(session, name)]
+    for what in forgotten:
+        session.say(terminal(f"forgot {what}"))
+    removed, silent = ((), {}) if forget else _gather(session, lambda backend: backend.prune())
     for what in removed:
         session.say(terminal(f"removed {what}"))
-    session.answer({"removed": list(removed), "silent": silent})
+    session.answer({"forgotten": forgotten, "removed": list(removed), "silent": silent})
 
 
 def _gather(

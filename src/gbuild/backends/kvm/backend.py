@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import ClassVar
 
 from gbuild.backends.kvm import hypervisor, pool, probe
@@ -58,7 +60,9 @@ class KvmBackend(Backend):
         self._connections: dict[str, Connection] = {}
         self._there: dict[str, There] = {}
         self._silent: set[str] = set()
+        self._refused: dict[str, HostFailure] = {}
         self._lock = threading.Lock()
+        self._gates: dict[str, threading.Lock] = {}
 
     @property
     def uri(self) -> str:
@@ -108,14 +112,16 @@ class KvmBackend(Backend):
     def targets(self) -> tuple[TargetInfo, ...]:
         """List what this store's registry knows; of a host that does not answer all are dead."""
         self._silent.clear()  # those that answer again
-        found = self._targets.registry.infos()
+        with self._asked_once():
+            found = self._targets.registry.infos()
         for brief in sorted(self._silent):
             self.sink(Event("warning", f"{brief}: its targets are shown as dead, prune keeps them"))
         return found
 
     def prune(self) -> tuple[str, ...]:
         """End domains of this store that no living target has, and remove their files."""
-        removed = (*self._targets.prune(), *self._pieces.prune(self._targets.names))
+        with self._asked_once():
+            removed = (*self._targets.prune(self._kept), *self._pieces.prune(self._targets.names))
         if not self._targets.any_used():
             return removed
         try:
@@ -172,9 +178,39 @@ class KvmBackend(Backend):
             )
         return self._there[address.uri]
 
+    def _kept(self, entry: Entry, error: HostFailure) -> None:
+        text = f"{entry.name} stays listed: {error.brief}; if that is gone for good:"
+        self.sink(Event("warning", f"{text} gtarget prune --forget {entry.name}"))
+
+    @contextmanager
+    def _asked_once(self) -> Iterator[None]:
+        """Connect to the hosts of all targets at the same time; in the block none is tried again.
+
+        A host that does not answer costs many seconds.
+        """
+        uris = self._targets.uris()
+        with ThreadPoolExecutor(max_workers=max(1, len(uris))) as pool:
+            tried = list(pool.map(self._refusal, uris))
+        self._refused = {uri: error for uri, error in zip(uris, tried, strict=True) if error}
+        try:
+            yield
+        finally:
+            self._refused = {}
+
+    def _refusal(self, uri: str) -> HostFailure | None:
+        try:
+            self._connection(uri)
+        except HostFailure as error:
+            return error
+        return None
+
     def _connection(self, uri: str) -> Connection:
         uri = parse(uri).uri  # entries have it so
+        if uri in self._refused:
+            raise self._refused[uri]
         with self._lock:
+            gate = self._gates.setdefault(uri, threading.Lock())
+        with gate:
             known = self._connections.get(uri)
             if known is None or not lives(known):
                 self._connections[uri] = known = self._connected(uri)

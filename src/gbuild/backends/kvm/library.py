@@ -41,6 +41,9 @@ def load() -> Any:  # noqa: ANN401 - a module without types
     return libvirt
 
 
+_PULSE = threading.Lock()
+
+
 def connect(uri: str) -> Connection:
     """Open a connection to a libvirt daemon.
 
@@ -53,7 +56,8 @@ def connect(uri: str) -> Connection:
     libvirt = load()
     if address.ssh is not None:
         address.ssh.look()  # says better than libvirt what is wrong
-        _pulse()
+        with _PULSE:  # others may connect to their host at this moment
+            _pulse()
     try:
         connection = libvirt.open(address.uri)
         if address.ssh is not None:

@@ -59,6 +59,11 @@ class Targets:
         except HostFailure:
             return False
 
+    def uris(self) -> tuple[str, ...]:
+        """Return where all targets run, each once."""
+        found = (uri for entry in self.registry.entries() for uri in entry.held.get("uri", ()))
+        return tuple(dict.fromkeys(parse(uri).uri for uri in found))
+
     def using(self, key: str) -> bool:
         """Say whether a living target uses an image."""
         return any(
@@ -101,17 +106,18 @@ class Targets:
                 self._hypervisor(uri, uuid, entry).end()
         self.remove(entry)
 
-    def prune(self) -> tuple[str, ...]:
-        """End and remove what the dead left, except where no daemon answers: that stays listed."""
+    def prune(self, kept: Callable[[Entry, HostFailure], None]) -> tuple[str, ...]:
+        """End and remove what the dead left, except where no daemon answers: ``kept`` is told."""
         dead = [entry for entry in self.registry.entries() if not self.alive(entry)]
-        removed = [f"target {entry.name}" for entry in dead if self._ended(entry)]
+        removed = [f"target {entry.name}" for entry in dead if self._ended(entry, kept)]
         self.registry.sweep()
         return (*removed, *self._folders())
 
-    def _ended(self, entry: Entry) -> bool:
+    def _ended(self, entry: Entry, kept: Callable[[Entry, HostFailure], None]) -> bool:
         try:
             self.end(entry)
-        except HostFailure:
+        except HostFailure as error:
+            kept(entry, error)
             return False
         return True
 
