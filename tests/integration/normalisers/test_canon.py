@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import subprocess
 import tarfile
 import zipfile
@@ -255,6 +256,24 @@ def test_a_tar_of_more_files_than_there_is_room_for_is_left_as_it_is(tmp_path: P
     assert done.stderr.startswith(b"canon-tar: its members cannot be unpacked here: tar: ")
     assert b"No space left" in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+def test_a_sparse_tar_that_claims_more_than_any_target_gives_is_refused_at_once(
+    canon: Canon, tmp_path: Path
+) -> None:
+    with (tmp_path / "hole").open("wb") as stream:
+        stream.truncate(1 << 40)
+    subprocess.run(["tar", "-cSf", "a.tar", "hole"], cwd=tmp_path, check=True)
+    before = (tmp_path / "a.tar").read_bytes()
+    assert len(before) < 1 << 20
+    said = canon("tar", "a.tar", code=1).stderr
+    assert re.fullmatch(rb"canon-tar: its members claim 102[45] GiB in all, .*\n", said)
+    assert (tmp_path / "a.tar").read_bytes() == before
+    with (tmp_path / "hole").open("wb") as stream:
+        stream.truncate(1 << 24)
+    subprocess.run(["tar", "-cSf", "a.tar", "hole"], cwd=tmp_path, check=True)
+    canon("tar", "a.tar")
+    assert (tmp_path / "a.tar").stat().st_size > 1 << 24
 
 
 def test_the_time_is_the_references_or_nothing_is_done(canon: Canon) -> None:
