@@ -89,8 +89,12 @@ def rebuild(
     wanted: list[tuple[Side, Side]] = [("A", "A"), ("B", "B")]
     if packages_differ and inputs_differ:
         wanted.append(("B", "A"))
+    # An image is called after the document that its packages were read from: here one serves both.
+    locked: dict[Side, bytes] = {"A": a.data, "B": b.data if packages_differ else a.data}
     with Workspace(request.workspace).locked(wait=request.options.wait):
-        builds = tuple(_Attempt(pair, sides, request, parts).run() for pair in wanted)
+        builds = tuple(
+            _Attempt(pair, sides, locked[pair[0]], request, parts).run() for pair in wanted
+        )
     return Rebuilt(
         a=found.a,
         b=found.b,
@@ -131,10 +135,14 @@ def _candidates(request: Request) -> Iterator[Path]:
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """One build in a workspace of its own, ``var/rebuild/<packages>-<inputs>``."""
+    """One build in a workspace of its own, ``var/rebuild/<packages>-<inputs>``.
+
+    ``locked`` is the document that names its packages.
+    """
 
     pair: tuple[Side, Side]
     sides: Mapping[Side, _Signed]
+    locked: bytes
     request: Request
     parts: Parts
 
@@ -177,7 +185,7 @@ class _Attempt:
             if name is not None and (side.path.parent / name).is_file():
                 shutil.copyfile(side.path.parent / name, root / name)
         self._copy_inputs(root / "inputs")
-        lock, proof = lock_assertion(self.sides[self.pair[0]].data, self._look(root))
+        lock, proof = lock_assertion(self.locked, self._look(root))
         write(lock_path(path), lock, proof)
         return path, all(one.vouched for one in lock.environments)
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gbuild.model.manifest import Report
     from gbuild.sign.attest import Attested, Envelope
     from gbuild.sign.signer import Signer
+    from gbuild.sign.statement import Statement
     from gbuild.sign.tree import Place
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -132,7 +133,9 @@ def gsign(
         stage=stage,
     )
     with locked(workspace / "var" / "lock", what=f"workspace {workspace}", wait=0):
-        report = None if attest_only else _built(session, about, check_files=not report_only)
+        report, said = (
+            (None, None) if attest_only else _built(session, about, check_files=not report_only)
+        )
         document = _document(
             place, about, report, attest_only, signed, code_signatures, workspace / "build" / "out"
         )
@@ -146,7 +149,7 @@ def gsign(
             export_key=destination is None if export_key is None else export_key,
             force=force,
             environment=session.environment,
-            envelope=_envelope(workspace, about.name, report, key, dsse, dsse_key),
+            envelope=_envelope(said, key, dsse, dsse_key),
         )
     _tell(session, done, key, top)
 
@@ -170,20 +173,17 @@ def _refuse(
         raise click.UsageError("--dsse is for the assertion of a build, not for a stage")
 
 
-def _built(session: Session, about: Subject, *, check_files: bool) -> Report:
+def _built(session: Session, about: Subject, *, check_files: bool) -> tuple[Report, Statement]:
     from gbuild.model.event import Event
     from gbuild.sign.result import built
-    from gbuild.sign.statement import doubts
+    from gbuild.sign.statement import read_statement
 
     workspace, name = session.workspace, about.name
     report = built(workspace, name, descriptor=about.descriptor, check_files=check_files)
-    for text in doubts(_statement_path(workspace, name), report):
+    said = read_statement(workspace / "result" / f"{name}-res.intoto.json", report)
+    for text in said.doubts:
         session.sink(Event("warning", text))
-    return report
-
-
-def _statement_path(workspace: Path, name: str) -> Path:
-    return workspace / "result" / f"{name}-res.intoto.json"
+    return report, said
 
 
 def _document(
@@ -211,20 +211,14 @@ def _document(
 
 
 def _envelope(
-    workspace: Path,
-    name: str,
-    report: Report | None,
-    key: Signer | None,
-    wanted: bool,
-    path: Path | None,
+    said: Statement | None, key: Signer | None, wanted: bool, path: Path | None
 ) -> Envelope | None:
     """Return what makes the attestation; what it needs is looked at before anything is signed."""
-    if report is None or not (wanted or path):
+    if said is None or not (wanted or path):
         return None
     from gbuild.sign.dsse import Ed25519Key, attestation
-    from gbuild.sign.statement import statement
 
-    payload = statement(_statement_path(workspace, name), report)
+    payload = said.payload
     other = Ed25519Key(path) if path else None
     return lambda: attestation(payload, key=key, other=other)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gbuild.host.files import read_small
 from gbuild.model.manifest import LARGEST, Report
 from gbuild.sign.stages import built_entries
 
+_AGAIN = "build again with gbuild"
 _DOUBTS = {
     "unproven-lock": "the packages of this build are listed by no signed archive "
     "(gbuild --unproven-lock): you vouch for them yourself",
@@ -19,38 +21,56 @@ _DOUBTS = {
 }
 
 
-def statement(path: Path, report: Report) -> bytes:
-    """Return the statement that gbuild wrote beside a report, if it is of that report.
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What lies where gbuild puts the statement, read once; ``data`` is empty when nothing does.
 
-    Raises:
-        UsageFailure: there is none, or its subjects are not what the report lists.
+    ``fits`` says that its subjects are what the report lists.
     """
-    if not path.is_file():
-        raise UsageFailure(f"there is no statement {path}", hint="build again with gbuild")
-    data = read_small(path, limit=LARGEST)
-    if _subjects(_read(data, path), path) != _listed(report):
-        raise UsageFailure(
-            f"{path} states other files than the report lists", hint="build again with gbuild"
-        )
-    return data
+
+    path: Path
+    data: bytes = b""
+    document: Mapping[str, Any] = field(default_factory=dict)
+    fits: bool = False
+
+    @property
+    def payload(self) -> bytes:
+        """Return the statement as it stands, to be signed.
+
+        Raises:
+            UsageFailure: there is none, or it is of another report.
+        """
+        if not self.data:
+            raise UsageFailure(f"there is no statement {self.path}", hint=_AGAIN)
+        if not self.fits:
+            raise UsageFailure(f"{self.path} states other files than the report lists", hint=_AGAIN)
+        return self.data
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Return, as sentences, what was waived in the run that made the report.
+
+        The report itself has no place for it: all signers must have the same one. No statement
+        of this report gives no doubts, as only the report must come from the machine that built.
+        """
+        if not self.fits:
+            return ()
+        keys = "predicate", "buildDefinition", "externalParameters", "options"
+        options = _under(self.document, *keys)
+        return tuple(text for option, text in _DOUBTS.items() if options.get(option) is True)
 
 
-def doubts(path: Path, report: Report) -> tuple[str, ...]:
-    """Return, as sentences, what was waived in the run that made a report.
-
-    The report itself has no place for it: all signers must have the same one. No statement of
-    this report gives no doubts, as only the report must come from the machine that built.
+def read_statement(path: Path, report: Report) -> Statement:
+    """Read what gbuild wrote beside a report, if it did.
 
     Raises:
         UsageFailure: the file is no statement.
     """
     if not path.is_file():
-        return ()
-    document = _read(read_small(path, limit=LARGEST), path)
-    if _subjects(document, path) != _listed(report):
-        return ()
-    options = _under(document, "predicate", "buildDefinition", "externalParameters", "options")
-    return tuple(text for option, text in _DOUBTS.items() if options.get(option) is True)
+        return Statement(path)
+    data = read_small(path, limit=LARGEST)
+    document = _read(data, path)
+    return Statement(path, data, document, _subjects(document, path) == _listed(report))
 
 
 def _read(data: bytes, path: Path) -> Mapping[str, Any]:
@@ -82,4 +102,4 @@ def _listed(report: Report) -> dict[str, str]:
 
 
 def _no_statement(path: Path) -> UsageFailure:
-    return UsageFailure(f"{path} is no in-toto statement", hint="build again with gbuild")
+    return UsageFailure(f"{path} is no in-toto statement", hint=_AGAIN)

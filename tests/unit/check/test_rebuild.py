@@ -165,6 +165,25 @@ def test_when_packages_and_inputs_differ_a_mixed_build_tells(
     assert done.explained == explained
 
 
+def test_one_lock_and_so_one_image_serves_two_who_had_the_same_packages(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes(world, monkeypatch, "n", "m")
+    asked = []
+
+    def lock(data: bytes, look: object) -> tuple[Lock, Proof]:
+        asked.append(data)
+        return world.lock(data, look)
+
+    monkeypatch.setattr(rebuilding, "lock_assertion", lock)
+    a = world.document("1", "n")
+    assert world.run(a, world.document("1", "m")).explained == "inputs"
+    assert asked == [a, a]
+    other = world.document("2", "n")
+    world.run(a, other)
+    assert asked[2:] == [a, other]
+
+
 def test_what_does_not_come_out_again_proves_nothing(world: World) -> None:
     done = world.run(world.document("1", "n", out="what nobody builds"), world.document("2", "n"))
     assert done.explained == ""
