@@ -103,6 +103,7 @@ def test_names_that_are_not_ours_are_never_removed() -> None:
     assert bridge.remove(("eth0", "docker0", "lxcbr0", "gbbuild")) == ()
     ours = ("gbb0badcafe", "gbv0badcafe", "gbbuild", "gbbare0", "gbb0badcafe1")
     assert [bridge.is_ours(name) for name in ours] == [True, True, False, False, False]
+    assert "gbb" not in bridge._RULES, "the rules are about a set of bridges, and no prefix"
 
 
 def test_the_help_for_control_groups_names_each(monkeypatch: pytest.MonkeyPatch) -> None:

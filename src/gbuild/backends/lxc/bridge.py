@@ -4,7 +4,7 @@ What of it is this host's, by its name::
 
     gbb<token>          the bridge, an interface; everything else here goes when the last one goes
     gbv<token>          the cable's end at the bridge
-    table inet gbuild_lxc   of nftables: rules for all bridges of that name, and in the set
+    table inet gbuild_lxc   of nftables: rules for the bridges in its set ``bridges``, and in
                         ``forwarding`` the interfaces whose forwarding was off before the first
 
 A target reaches what this host reaches by IPv4, but not this host: neither its loopback nor its
@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gbuild.errors import BackendFailure, HostFailure
-from gbuild.host.process import run, which
+from gbuild.host.process import Completed, run, which
 from gbuild.host.uplink import interfaces
 
 TABLE = "gbuild_lxc"
@@ -42,24 +42,25 @@ _LOCK = "/run"
 
 _RULES = f"""\
 table inet {TABLE} {{
+  set bridges {{ type ifname; }}
   set forwarding {{ type ifname; }}
   chain input {{
     type filter hook input priority filter - 10; policy accept;
-    iifname "{_PREFIX}*" drop
+    iifname @bridges drop
   }}
   chain forward {{
     type filter hook forward priority filter - 10; policy accept;
-    iifname "{_PREFIX}*" ip saddr != {_POOL} drop
-    iifname "{_PREFIX}*" meta nfproto ipv6 drop
-    iifname "{_PREFIX}*" ip daddr {{ 127.0.0.0/8, 169.254.0.0/16 }} drop
-    iifname "{_PREFIX}*" oifname "{_PREFIX}*" drop
-    oifname "{_PREFIX}*" ct state established,related accept
-    oifname "{_PREFIX}*" drop
+    iifname @bridges ip saddr != {_POOL} drop
+    iifname @bridges meta nfproto ipv6 drop
+    iifname @bridges ip daddr {{ 127.0.0.0/8, 169.254.0.0/16 }} drop
+    iifname @bridges oifname @bridges drop
+    oifname @bridges ct state established,related accept
+    oifname @bridges drop
     iifname @forwarding oifname @forwarding drop
   }}
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
-    ip saddr {_POOL} oifname != "{_PREFIX}*" masquerade
+    ip saddr {_POOL} oifname != @bridges masquerade
   }}
 }}
 """
@@ -89,6 +90,7 @@ class Bridge:
         self._name = name_of(token)
         with _alone():
             _forward()
+            _nft("add", "element", *_member(self._name))  # the rules hold before it is there
             near, far = _free_addresses()
             _ip(
                 f"link add {self._name} type bridge",
@@ -129,6 +131,8 @@ def remove(names: Iterable[str]) -> tuple[str, ...]:
     with _alone():
         found = _interfaces() & wanted
         _delete(*(_interfaces() & cables), *found)
+        for name in wanted:
+            _nft("delete", "element", *_member(name), check=False)  # it may have none
         if not any(is_ours(name) for name in _interfaces()):
             _stop_forwarding()
     return tuple(f"bridge {name}" for name in sorted(found))
@@ -179,13 +183,12 @@ def _free_addresses() -> tuple[ipaddress.IPv4Interface, ipaddress.IPv4Interface]
 
 def _forward() -> None:
     """Load the rules and turn forwarding on, unless that was done for another target."""
-    nft = which("nft", package="nftables")
-    if run((nft, "list", "table", "inet", TABLE), check=False).returncode == 0:
+    if _nft("list", "set", "inet", TABLE, "bridges", check=False).returncode == 0:
         return
     off = _not_forwarding()
     names = ", ".join(f'"{name}"' for name in off)
     added = f"add element inet {TABLE} forwarding {{ {names} }}\n" if off else ""
-    run((nft, "-f", "-"), stdin=f"{_RULES}{added}".encode())
+    _nft("-f", "-", stdin=f"{_RULES}{added}".encode())
     for name in off:
         _set(_SETTINGS / f"conf/{name}/forwarding", "1")
 
@@ -203,14 +206,22 @@ def _not_forwarding() -> list[str]:
 
 def _stop_forwarding() -> None:
     """Undo :func:`_forward`; what somebody else has turned on meanwhile stays on."""
-    nft = which("nft", package="nftables")
-    listed = run((nft, "-j", "list", "set", "inet", TABLE, "forwarding"), check=False)
+    listed = _nft("-j", "list", "set", "inet", TABLE, "forwarding", check=False)
     if listed.returncode != 0:
         return
     if _get(_SETTINGS / "ip_forward") == "0":
         for name in _elements(json.loads(listed.stdout)):
             _set(_SETTINGS / f"conf/{name}/forwarding", "0")
-    run((nft, "delete", "table", "inet", TABLE))
+    _nft("delete", "table", "inet", TABLE)
+
+
+def _member(name: str) -> tuple[str, ...]:
+    """Return the words for a bridge in the set of those that the rules are about."""
+    return ("inet", TABLE, "bridges", "{", f'"{name}"', "}")
+
+
+def _nft(*words: str, stdin: bytes = b"", check: bool = True) -> Completed:
+    return run((which("nft", package="nftables"), *words), stdin=stdin, check=check)
 
 
 def _elements(listed: dict[str, list[dict[str, dict[str, list[str]]]]]) -> list[str]:
