@@ -30,6 +30,8 @@ _BUILT = re.compile(
     r"built|\bbuild|compil|generat|creat|packag|stamp|produced|configured|installed|updated|"
     r"timestamp|mtime|now\b|__date__|\bth\b"
 )
+_BEGINNING = 16
+"""Characters of a line in which its own time stands."""
 _OLDEST = 2000
 """The year of the oldest build."""
 _NEAR = 10 * _DAY
@@ -105,7 +107,8 @@ def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
         case "clock":
             # below an hour, it is how long something is; with an arrow, a place in a film
             passed = max(one.clock or 0, two.clock or 0) < _HOUR or "-->" in change.lines()[0]
-            sure = not passed and (one.fine or built)
+            told = built or _meant(change) or one.start < _BEGINNING
+            sure = not passed and told and (one.fine or built)
         case _:
             near = apart <= _NEAR or built
             return near and (one.clock is not None or _meant(change))

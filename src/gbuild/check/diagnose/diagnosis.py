@@ -190,8 +190,13 @@ def _of_version(seen: _Seen) -> bool:
     """Say whether evidence may come with another version: its date, its defaults."""
     change = seen.difference
     return isinstance(seen.evidence, Weak) or (
-        _is_date(seen) and isinstance(change, Change) and not said_to_be_built(change)
+        _is_date(seen) and isinstance(change, Change) and not _said(change)
     )
+
+
+def _said(change: Change) -> bool:
+    """Say whether a line tells of a build; the title of a manual page is that of a version."""
+    return said_to_be_built(change) and not change.lines()[0].startswith(".TH")
 
 
 def _unsure(difference: Difference, lines: set[tuple[str, int]]) -> bool:

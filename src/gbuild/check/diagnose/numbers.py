@@ -62,7 +62,8 @@ def beside(
             return None
         evidence = versus(one, two)
         if _SETTING.search(words[-_CLOSE:]):
-            return None if units and all(map(_round, (one, two))) else Weak(evidence)
+            set_ = units or setting.search(words)
+            return None if set_ and all(map(_round, (one, two))) else Weak(evidence)
         assigned = _ASSIGNED.search(difference.before) and setting.search(words)
         measured = units and not any(map(_round, (one, two)))
         return Weak(evidence) if assigned else Sure(evidence) if measured else evidence

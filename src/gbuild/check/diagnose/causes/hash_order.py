@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import islice
 
 from gbuild.check.diagnose.cause import Cause, versus
@@ -24,10 +25,24 @@ _MOST = 0.8
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Order(kind="line" | "strings", a=a, b=b):
-            return versus(" ".join(a), " ".join(b)) if len(a) >= _SEVERAL else None
+            return versus(" ".join(a), " ".join(b)) if _listed(a) else None
         case _:
             pass
     return None
+
+
+def _listed(items: Sequence[str]) -> bool:
+    """Say whether items are those of a list, and no operands or arguments in a program."""
+    names = sum(bool(_LETTER.search(item)) for item in items)
+    parted = any(item in _SPACES for item in items)  # into words, for they are no items
+    return names >= _SEVERAL + parted and not _OPERATORS & set(items)
+
+
+_LETTER = re.compile(r"[^\W\d]")
+_SPACES = frozenset((" ", ".", "-"))
+_OPERATORS = frozenset(
+    ("&&", "||", "==", "!=", "+", "if", "return", "int", "char", "const", "void")
+)
 
 
 def _adds(difference: Difference) -> str | None:

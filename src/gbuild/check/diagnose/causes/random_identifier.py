@@ -109,10 +109,27 @@ def _in_text(change: Change) -> str | None:
     if salted or _labels(change) or _serial(change) or _formed((_TEMPORARY, _RUBY), *names):
         return Sure(evidence)
     named = _NAMED.search(change.before) and all(map(_LONG.search, (one, two)))
-    known = named or _formed((_UUID,), *names) or _random(one, two)
+    known = named or _uuids(*names) or _random(one, two)
     if known or any(_random(*pair) for pair in _parts(one, two)):
         return versus(one, two)
     return evidence if letters[0] != letters[1] and _keyed(change, *letters) else None
+
+
+def _uuids(one: str, two: str) -> bool:
+    """Say whether both hold a UUID, and not nearly the same."""
+    here, there = _UUID.search(one), _UUID.search(two)
+    return (
+        bool(here and there)
+        and sum(
+            x != y
+            for x, y in zip(here[0], there[0], strict=True)  # type: ignore[index]
+        )
+        >= _DIFFER
+    )
+
+
+_DIFFER = 5
+"""Digits in which two UUIDs differ, at least."""
 
 
 def _formed(forms: tuple[re.Pattern[str], ...], one: str, two: str) -> bool:
