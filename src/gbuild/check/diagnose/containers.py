@@ -12,6 +12,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import struct
 import tarfile
 import zipfile
@@ -209,6 +210,56 @@ LAID = "functions"
 """The member of a program that names its functions as they lie in memory."""
 _SYMBOLS = (2, 11)
 """SHT_SYMTAB and SHT_DYNSYM."""
+_ODC = re.compile(rb"070707[0-7]{70}")
+_OLD = struct.Struct("<13H")
+_OLD_MARK = b"\xc7\x71"
+
+
+def _cpio_odc(data: bytes) -> Container:
+    """Read the portable format of POSIX: numbers in octal."""
+    members: list[Member] = []
+    at = 0
+    while len(members) <= _MOST_MEMBERS and _ODC.match(data, at):
+        numbers = [int(data[at + n : at + n + 6], 8) for n in range(6, 48, 6)]
+        mtime, named, size = (
+            int(data[at + n : at + n + width], 8) for n, width in ((48, 11), (59, 6), (65, 11))
+        )
+        at = _cpio_member(data, (at + 76, named, size, 1), (*numbers[:5], mtime), members)
+    return Container("cpio", tuple(members))
+
+
+def _cpio_old(data: bytes) -> Container:
+    """Read the format of old: numbers of two bytes, the higher half of longer ones first."""
+    members: list[Member] = []
+    at = 0
+    while len(members) <= _MOST_MEMBERS and data[at : at + 2] == _OLD_MARK:
+        _, *numbers, _, _, high, low, named, size, rest = _OLD.unpack_from(data, at)
+        place = (at + _OLD.size, named, size << 16 | rest, 2)
+        at = _cpio_member(data, place, (*numbers, high << 16 | low), members)
+    return Container("cpio", tuple(members))
+
+
+def _cpio_member(
+    data: bytes, place: tuple[int, int, int, int], numbers: tuple[int, ...], to: list[Member]
+) -> int:
+    """Add a member to ``to``, and return where the next one begins.
+
+    ``place`` is where its name begins, how long that and its content are, and to what both are
+    filled up; ``numbers`` are the device, the inode, the mode, the owner, the group and the date.
+    """
+    start, named, size, step = place
+    content = start + named + -named % step
+    device, inode, mode, uid, gid, mtime = numbers
+    name = data[start : start + named].rstrip(b"\0").decode("latin-1")
+    fields = {"inode": f"{device} {inode}", "mode": f"{mode:o}"}
+    fields |= {"uid": str(uid), "gid": str(gid), "mtime": str(mtime)}
+    end = content + size + -size % step
+    if name == "TRAILER!!!":
+        return len(data)
+    to.append(Member(name, data[content : content + size], fields))
+    return end
+
+
 _STRINGS = ".rodata.str1"
 """Sections of strings of an object: gcc chooses among them by length, so they are taken as one."""
 
@@ -272,5 +323,7 @@ _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Container]], ..
     (lambda data: data.startswith(b"\x89PNG\r\n\x1a\n"), png),
     (lambda data: data.startswith(b"\xed\xab\xee\xdb"), rpm),
     (lambda data: data[:6] in (b"070701", b"070702"), _cpio),
+    (lambda data: bool(_ODC.match(data)), _cpio_odc),
+    (lambda data: data[:2] == _OLD_MARK, _cpio_old),
     (lambda data: data.startswith(b"\x7fELF") and len(data) > 52, _elf),
 )

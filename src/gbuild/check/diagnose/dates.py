@@ -32,6 +32,8 @@ _BUILT = re.compile(
 )
 _BEGINNING = 16
 """Characters of a line in which its own time stands."""
+_CERTIFIED = re.compile(r"\bnot (?:before|after)\b")
+"""From when until when a certificate is valid."""
 _OLDEST = 2000
 """The year of the oldest build."""
 _NEAR = 10 * _DAY
@@ -87,7 +89,8 @@ def dated(change: Change) -> Dated | None:
 def _plausible(change: Change, one: Moment, two: Moment) -> bool | None:
     """Say whether two moments are those of builds: None for no, False for perhaps."""
     apart = _apart(one, two)
-    built = bool(_BUILT.search(line_words(change)))
+    words = line_words(change)
+    built = bool(_BUILT.search(words) or _CERTIFIED.search(words))
     old = min(moment.day.year if moment.day else _OLDEST for moment in (one, two)) < _OLDEST
     if (old or change.listed) and not built:
         return None

@@ -167,7 +167,8 @@ def _sure(seen: Sequence[_Seen]) -> list[_Seen]:
     proven = set()
     for each in seen:
         change = each.difference
-        if each.cause and each.cause.name in _SURROUNDINGS and isinstance(each.evidence, Sure):
+        surroundings = each.cause is not None and each.cause.name in _SURROUNDINGS
+        if surroundings and not isinstance(each.evidence, Weak):
             proven.add(change.where)
         if each.cause is None and isinstance(change, Change):
             lines.add((change.where, change.line if change.text else _BINARY))

@@ -18,6 +18,8 @@ _NAMED = re.compile(r"sha(?:1|256|384|512)[-:=][0-9A-Za-z+/]{27,}={0,2}\Z")
 _BASE64 = ALPHANUMERIC + b"+/=-:"
 
 
+_OCTETS = re.compile(r"\s*(?:[0-9a-f]{2}:){7,}(?:[0-9a-f]{2})?\s*\Z")
+"""A line of a key or a signature, as openssl writes it."""
 _SUM = re.compile(
     r"\b(?:crc(?:32)?|checksum|adler(?:32)?|etag|digest|cksum|sum|hash|integrity)(?: \w+)?\Z"
 )
@@ -37,6 +39,8 @@ def _explains(difference: Difference) -> str | None:
             one, two = change.words(b"0123456789abcdefABCDEF")
             if len(one) == len(two) and _HEX.match(one) and _HEX.match(two):
                 return versus(one, two)
+            if all(map(_OCTETS.match, change.lines())):
+                return versus(*change.lines())
             if in_name(*change.words(NAME)) or _checksum(change):
                 return versus(one, two)
             one, two = change.words(_BASE64)

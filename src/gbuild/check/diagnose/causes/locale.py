@@ -55,7 +55,8 @@ def _explains(difference: Difference) -> str | None:
             spoken = all(_CODE.match(word) for word in (one, two)) or not (
                 named and _LANGUAGE.match(named[0])
             )
-            if one != two and (values or (named and spoken and one and two)):
+            emptied = named and not (one and two) and _VALUE.match(one + two)
+            if one != two and (values or emptied or (named and spoken and one and two)):
                 return versus(one, two) if named else Weak(versus(one, two))
         case _:
             pass

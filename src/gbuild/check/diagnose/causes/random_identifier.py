@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 
-from gbuild.check.diagnose.cause import Cause, Sure, versus
+from gbuild.check.diagnose.cause import Cause, Sure, Weak, versus
 from gbuild.check.diagnose.differences import ALPHANUMERIC, Change, Difference, Field
 from gbuild.check.diagnose.names import in_name
 from gbuild.check.diagnose.paths import drawn, paths
@@ -77,6 +77,15 @@ def _keyed(change: Change, one: str, two: str) -> bool:
     return drawn_both and differ and not small
 
 
+_LONG_NUMBER = re.compile(r"-?\d{17,20}\Z")
+
+
+def _drawn_number(one: str, two: str) -> bool:
+    """Know two numbers of 64 bits that have little in common, as random() gives them."""
+    numbers = all(map(_LONG_NUMBER.match, (one, two)))
+    return numbers and one.lstrip("-")[:2] != two.lstrip("-")[:2]
+
+
 def _hexadecimal(*words: str) -> bool:
     return all(re.fullmatch(r"[0-9a-fA-F]+", word) for word in words)
 
@@ -112,6 +121,8 @@ def _in_text(change: Change) -> str | None:
     known = named or _uuids(*names) or _random(one, two)
     if known or any(_random(*pair) for pair in _parts(one, two)):
         return versus(one, two)
+    if _drawn_number(*letters):
+        return Weak(evidence)
     return evidence if letters[0] != letters[1] and _keyed(change, *letters) else None
 
 
