@@ -22,6 +22,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 _HERE = Path(__file__).parent
 _FOLDERS = ("unit", "property", "fuzz", "contract", "integration", "e2e")
@@ -52,7 +53,12 @@ settings.register_profile(
 settings.register_profile(
     "explore", deadline=None, max_examples=3000, suppress_health_check=_SLOW, print_blob=True
 )
-settings.load_profile("explore" if os.environ.get("GBUILD_TEST_EXPLORE") else "steady")
+if os.environ.get("GBUILD_TEST_EXPLORE"):
+    settings.load_profile("explore")
+else:
+    settings.load_profile("steady")
+    # It would also draw words of the modules that are loaded, which are others in each worker.
+    providers._get_local_constants = lambda: providers._local_constants
 
 
 @dataclass(frozen=True, slots=True)
