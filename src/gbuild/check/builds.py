@@ -87,8 +87,7 @@ class Builds:
                     futures.append(pool.submit(self._build, number, order))
                 builds = [future.result() for future in futures]
             except BaseException:
-                for future in futures:
-                    future.cancel()
+                pool.shutdown(wait=False, cancel_futures=True)
                 self._end_all()
                 raise
         self.done += builds

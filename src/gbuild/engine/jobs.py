@@ -75,14 +75,13 @@ def _side_by_side(
 ) -> list[JobOutcome | GbuildError]:
     """Run the jobs in threads; an interruption ends every target before it goes on up."""
     with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="job") as pool:
-        futures = [pool.submit(one, job) for job in jobs]
         try:
+            futures = [pool.submit(one, job) for job in jobs]
             for name in _NEEDED_LATER:
                 import_module(name)
             return [future.result() for future in futures]
         except BaseException:
-            for future in futures:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
             end_all()
             raise
 

@@ -10,13 +10,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gbuild.errors import UsageFailure
+from gbuild.errors import HostFailure, UsageFailure
 from gbuild.host.files import locked
 
 _MARKER = ".gbuild"
@@ -58,11 +59,14 @@ class Workspace:
         return self.build / "out"
 
     def check_build(self) -> None:
-        """Check that ``build/`` is free for a build.
+        """Check that ``build/`` is free for a build, and that its report can be written.
 
         Raises:
             UsageFailure: it holds something that gbuild did not put there.
+            HostFailure: nothing can be written into ``result/``.
         """
+        if self.result.exists() and not os.access(self.result, os.W_OK | os.X_OK):
+            raise HostFailure(f"{self.result} cannot be written", hint=f"ls -ld {self.result}")
         if self.build.is_symlink() or (self.build.exists() and not self.build.is_dir()):
             raise UsageFailure(f"{self.build} is not a folder", hint="move it away")
         present = self._present()

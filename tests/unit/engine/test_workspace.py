@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gbuild.engine.workspace import Workspace
-from gbuild.errors import Busy, UsageFailure
+from gbuild.errors import Busy, HostFailure, UsageFailure
 
 
 def test_a_second_gbuild_is_told_the_first_ones_process(tmp_path: Path) -> None:
@@ -40,6 +40,16 @@ def test_a_build_folder_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "build").symlink_to("elsewhere")
     with pytest.raises(UsageFailure, match="not a folder"):
         Workspace(tmp_path).open_build(keep=False)
+
+
+def test_a_folder_for_the_report_that_cannot_be_written_is_told_before_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "result").mkdir()
+    Workspace(tmp_path).check_build()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    with pytest.raises(HostFailure, match="result cannot be written"):
+        Workspace(tmp_path).check_build()
 
 
 def test_our_own_leftovers_are_removed_unless_they_are_kept(tmp_path: Path) -> None:
