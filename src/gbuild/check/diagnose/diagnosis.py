@@ -181,7 +181,7 @@ def _sure(seen: Sequence[_Seen]) -> list[_Seen]:
             and each.difference.where not in proven
             and _unsure(each.difference, lines)
         )
-        or (each.difference.where in versions and _of_version(each))
+        or (each.difference.where in versions - proven and _of_version(each))
         else each
         for each in seen
     ]

@@ -47,7 +47,7 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.words(_DIGITS)
-            one, two = (re.sub(r"[.,:]+\Z", "", word) for word in (one, two))
+            one, two = (word.strip(".,:") for word in (one, two))
             if not (_NUMBER.match(one) and _NUMBER.match(two)) or one == two:
                 return None
             line = change.lines()[0]

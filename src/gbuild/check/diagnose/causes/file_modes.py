@@ -7,9 +7,11 @@ import re
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Change, Difference, Field
 from gbuild.check.diagnose.listings import column
+from gbuild.check.diagnose.phrases import before
 
 _OCTAL = re.compile(r"(?:10|[01])?0?[0-7]{3}\Z")
 _NAMED = re.compile(r"(?:\bmode|\baccess|umask|permissions?)\W{1,4}[0-7]*\Z", re.IGNORECASE)
+_SAID = re.compile(r"\b(?:umask|file mode|permissions)(?: value)?\Z")
 
 
 def _explains(difference: Difference) -> str | None:
@@ -21,7 +23,8 @@ def _explains(difference: Difference) -> str | None:
             if where == "mode" and one[:4] == two[:4]:
                 return versus(one, two)
             one, two = change.words(b"01234567")
-            if _by_umask(one, two) and _NAMED.search(change.before):
+            named = _NAMED.search(change.before) or _SAID.search(before(change, b"01234567"))
+            if _by_umask(one, two) and named:
                 return versus(one, two)
         case _:
             pass

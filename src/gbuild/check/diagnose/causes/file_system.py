@@ -24,7 +24,7 @@ _LISTED = re.compile(r"\s*d[-rwxsStT]{9}\S*\s+\d+\s+\S+\s+\S+\s+(\d+)\s")
 _DISK_USAGE = re.compile(r"\s*(\d+(?:\.\d+)?[KMG]?)\t(\.?\S+)\s*\Z")
 """A line of du(1)."""
 _TOTAL = re.compile(r"\s*total \d+(?:\.\d)?[KMG]?\s*\Z")
-_KEY = re.compile(r"\b(?:fs ?type|file ?system(?: type)?|fstype|mount type|rootfs|fs)\Z")
+_KEY = re.compile(r"\b(?:fs ?type|file ?system(?: type)?|fstype|mount type|rootfs|fs)(?: value)?\Z")
 _KIND = re.compile(
     r"(?:\A|\s)(?:ext[234]|xfs|btrfs|tmpfs|overlay(?:fs)?|zfs|nfs4?|f2fs|aufs|"
     r"ramfs|vfat|fuse(?:\.\w+)?|disorderfs|9p|virtiofs|jfs|reiserfs)(?:\s|\Z)"

@@ -35,7 +35,8 @@ def _listed(items: Sequence[str]) -> bool:
     """Say whether items are those of a list, and no operands or arguments in a program."""
     names = sum(bool(_LETTER.search(item)) for item in items)
     parted = any(item in _SPACES for item in items)  # into words, for they are no items
-    return names >= _SEVERAL + parted and not _OPERATORS & set(items)
+    listed = names >= _SEVERAL + parted or items.count("=") >= _SEVERAL
+    return listed and not _OPERATORS & set(items)
 
 
 _LETTER = re.compile(r"[^\W\d]")
