@@ -30,7 +30,12 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
 
 def add(backend: str, name: str, store: Path, **fields: Any) -> Registry:
     registry = Registry(Store(store), backend)
-    given: dict[str, Any] = {"pid": 1, "born": "", "detached": True, "held": {"uri": ["qemu+ssh://box/system"]}}
+    given: dict[str, Any] = {
+        "pid": 1,
+        "born": "",
+        "detached": True,
+        "held": {"uri": ["qemu+ssh://box/system"]},
+    }
     entry = Entry(
         id=f"{name}~1~0badcafe", name=name, started=0, user="u", host_key="", client_key="",
         **(given | fields),
