@@ -18,6 +18,7 @@ _PREFIXED = re.compile(r"0x0*(?:[0-9a-f]{9,12}|ffff[0-9a-f]{12})\Z", re.IGNORECA
 
 _ROUND = re.compile(r"0{5}\Z")
 """Where somebody laid a memory out; what the kernel draws ends with three zeros at most."""
+_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _IDENTITY = re.compile(r"(?=.*\d)[0-9a-f]{6,8}\Z")
 _OBJECT = re.compile(r"[A-Za-z$;>\]]@\Z")
 """What Java's Object.toString() writes: a name and the identity of the object."""
@@ -30,6 +31,12 @@ _PERL = re.compile(r"\b(?:HASH|ARRAY|CODE|SCALAR|GLOB|REF)\(\Z")
 _DECIMAL = re.compile(r"1(?:39|40)\d{12}\Z|9[34]\d{12}\Z")
 """The same as a decimal number, as Python's id() gives it."""
 _HEX = b"0123456789abcdefABCDEFx"
+_JOINED = re.compile(rb"[A-Za-z0-9_-]")
+
+
+def _in_uuid(change: Change) -> bool:
+    """Say whether a number is a part of a UUID, whatever it begins with."""
+    return all(map(_UUID.search, change.words(_HEX + b"-")))
 
 
 def _named(change: Change) -> bool:
@@ -48,11 +55,14 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.words(_HEX)
-            if any(map(_ROUND.search, (one, two))):
+            if any(map(_ROUND.search, (one, two))) or _in_uuid(change):
                 return None
             if _named(change):
                 return versus(one, two)
-            forms = (_TEXT,) if not one.startswith("0x") else (_TEXT, _PREFIXED)
+            prefixed = one.startswith("0x")
+            if not prefixed and _part_of_a_name(change):
+                return None
+            forms = (_TEXT, _PREFIXED) if prefixed else (_TEXT,)
             if (
                 len(one) == len(two)
                 and not one.isdigit()
@@ -64,6 +74,12 @@ def _explains(difference: Difference) -> str | None:
         case _:
             pass
     return None
+
+
+def _part_of_a_name(change: Change) -> bool:
+    """Say whether letters or hyphens join the number to more, as in a UUID."""
+    left, right = change.left.rstrip(_HEX), change.right.lstrip(_HEX)
+    return bool(_JOINED.match(left[-1:]) or _JOINED.match(right[:1]))
 
 
 def _in_bytes(change: Change) -> str | None:
