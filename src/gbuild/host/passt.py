@@ -24,6 +24,7 @@ _CLOSED = ("--no-map-gw", "-t", "none", "-u", "none")
 _OPTIONS = ("-f", "-q", "-1", *_ADDRESSES, *_CLOSED)
 _PATIENCE = 60.0
 _WORD = 64
+_LISTENING = 1 << 16
 
 
 def main() -> None:
@@ -134,6 +135,17 @@ def _run(control: socket.socket, words: list[str], path: str) -> NoReturn:
 
 def _await_socket(path: str, ended: int) -> None:
     until = time.monotonic() + _PATIENCE
-    while not os.path.exists(path):
+    while not _listens(path):
         if select.select([ended], [], [], 0.005)[0] or time.monotonic() > until:
             raise OSError("passt does not run")
+
+
+def _listens(path: str) -> bool:
+    """Say whether a socket of this network namespace listens; it has a name before it does.
+
+    Source: proc(5) and linux/net.h (``__SO_ACCEPTCON``).
+    """
+    with open("/proc/self/net/unix", "rb") as table:
+        next(table)
+        rows = (line.rstrip(b"\n").split(None, 7) for line in table)
+        return any(int(r[3], 16) & _LISTENING for r in rows if r[7:] == [os.fsencode(path)])
