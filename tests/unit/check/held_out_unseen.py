@@ -2,8 +2,8 @@
 
 Pairs were made by real programs in two surroundings (another date, host name, user, umask, kernel,
 PATH and folder), or by hand as they would have written them. The diagnosers were mended after the
-fourth was run, and again after the fifth, the sixth and the seventh were. The files have one line
-a pair, as ``held_out_third_tools.txt``.
+fourth was run, and again after the fifth, the sixth and the seventh were, but not after the
+eighth. The files have one line a pair, as ``held_out_third_tools.txt``.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ def sixth() -> list[Pair]:
 def seventh() -> list[Pair]:
     """All of the seventh set."""
     return _read("held_out_seventh.txt")
+
+
+def eighth() -> list[Pair]:
+    """All of the eighth set: whoever mends the diagnosers for it has to write a ninth."""
+    return _read("held_out_eighth.txt")
 
 
 def _read(name: str) -> list[Pair]:
