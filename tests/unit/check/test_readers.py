@@ -7,7 +7,9 @@ import zlib
 
 import pytest
 
+from gbuild.check.diagnose import git
 from gbuild.check.diagnose.diagnosis import diagnose
+from gbuild.check.diagnose.member import TooLarge
 from gbuild.check.diagnose.symbols import functions
 
 EARLY, LATE = 1_709_633_853, 1_763_588_642
@@ -131,6 +133,15 @@ def test_what_is_cut_off_is_looked_at_as_bytes(one: bytes, two: bytes, causes: s
     assert causes
     for length in range(4, len(one), max(1, len(one) // 23)):
         diagnose("file", one[:length], two)
+
+
+def test_objects_that_grow_too_large_are_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle, size = _bundle(b"anna", EARLY), len(_commit(b"anna", EARLY))
+    monkeypatch.setattr(git, "LARGEST", size)
+    assert [len(member.data) for member in git.git_pack(bundle).members][1:] == [size]
+    monkeypatch.setattr(git, "LARGEST", size - 1)
+    with pytest.raises(TooLarge):
+        git.git_pack(bundle)
 
 
 def test_functions_are_named_as_they_lie_in_memory() -> None:

@@ -12,6 +12,7 @@ from gbuild.check.diagnose.member import LARGEST, Container, Member, TooLarge
 
 _KINDS = {1: "commit", 2: "tree", 3: "blob", 4: "tag"}
 _MOST = 20_000
+_PIECE = 4096
 _MARK = b"PACK"
 _INDEX = struct.Struct(">10I20sH")
 
@@ -32,14 +33,29 @@ def git_pack(data: bytes) -> Container:
         kind = data[at] >> 4 & 7
         while data[at] & 128:
             at += 1
-        unpacker = zlib.decompressobj()
-        inner = unpacker.decompress(data[at + 1 :], left)
-        left -= len(inner)
-        if kind not in _KINDS or not unpacker.eof:
+        if kind not in _KINDS:
             raise ValueError(kind)
-        at = len(data) - len(unpacker.unused_data)
+        inner, at = _unpacked(data, at + 1, left)
+        left -= len(inner)
         members.append(Member(_KINDS[kind], inner if kind != 2 else b""))
     return Container("git", tuple(members))
+
+
+def _unpacked(data: bytes, at: int, most: int) -> tuple[bytes, int]:
+    """Return what zlib packed from ``at`` on, of at most ``most`` bytes, and where it ends.
+
+    In pieces: zlib copies all that follows an object, which a pack may have thousands of.
+    """
+    unpacker, found = zlib.decompressobj(), bytearray()
+    while not unpacker.eof:
+        piece = data[at : at + _PIECE]
+        if not piece:
+            raise ValueError("the object is cut short")
+        found += unpacker.decompress(piece, most + 1 - len(found))
+        if len(found) > most:
+            raise TooLarge
+        at += len(piece)
+    return bytes(found), at - len(unpacker.unused_data)
 
 
 def is_git_object(data: bytes) -> bool:
