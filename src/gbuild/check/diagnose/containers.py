@@ -64,32 +64,25 @@ def _gzip(data: bytes) -> Container:
             end = data.index(b"\0", position)
             fields[name] = data[position:end].decode("latin-1")
             position = end + 1
-    inner = _inflate(data)
+    inner = _inflate(gzip.GzipFile(fileobj=io.BytesIO(data)))
     return Container("gzip", (Member("", inner),), fields)
 
 
-def _inflate(data: bytes) -> bytes:
-    """Unpack every member of a gzip file."""
-    with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+def _inflate(stream: gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile) -> bytes:
+    """Unpack all of a file, and close it."""
+    with stream:
         found = stream.read(LARGEST + 1)
     if len(found) > LARGEST:
         raise TooLarge
     return found
 
 
-def _packed(kind: str, unpacker: Callable[[], lzma.LZMADecompressor | bz2.BZ2Decompressor],
-            ) -> Callable[[bytes], Container]:  # fmt: skip
-    def open_(data: bytes) -> Container:
-        inner, rest = b"", data
-        while rest:
-            stream = unpacker()
-            inner += stream.decompress(rest, LARGEST + 1 - len(inner))
-            if len(inner) > LARGEST:
-                raise TooLarge
-            rest = stream.unused_data.lstrip(b"\0")
-        return Container(kind, (Member("", inner),))
+def _xz(data: bytes) -> Container:
+    return Container("xz", (Member("", _inflate(lzma.LZMAFile(io.BytesIO(data)))),))
 
-    return open_
+
+def _bzip2(data: bytes) -> Container:
+    return Container("bzip2", (Member("", _inflate(bz2.BZ2File(io.BytesIO(data)))),))
 
 
 def _tar(data: bytes) -> Container:
@@ -308,11 +301,11 @@ def _is_tar(data: bytes) -> bool:
 
 _FORMATS: tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Container]], ...] = (
     (lambda data: data.startswith(b"\x1f\x8b\x08"), _gzip),
-    (lambda data: data.startswith(b"BZh"), _packed("bzip2", bz2.BZ2Decompressor)),
+    (lambda data: data.startswith(b"BZh"), _bzip2),
     (lambda data: data.startswith(b"\x28\xb5\x2f\xfd") and len(data) > 9, _zstd),
     (lambda data: data.startswith((b"PACK", b"# v2 git bundle", b"# v3 git bundle")), git_pack),
     (is_git_object, git_object),
-    (lambda data: data.startswith(b"\xfd7zXZ\0"), _packed("xz", lzma.LZMADecompressor)),
+    (lambda data: data.startswith(b"\xfd7zXZ\0"), _xz),
     (_is_tar, _tar),
     (lambda data: data[:4] in (b"PK\3\4", b"PK\5\6"), _zip),
     (lambda data: data.startswith(b"!<arch>\n"), _ar),
