@@ -12,6 +12,10 @@ from pathlib import Path
 from bench_second_build import beside
 from harness import Bench, NotHere, Row, call, gbuild_command, tool
 
+from gbuild.engine.build import read_descriptor
+from gbuild.host.store import Store
+from gbuild.model.event import discard
+
 _PREPARE = """\
 set -e
 echo build >> {count}
@@ -145,9 +149,9 @@ def _reprotest(bench: Bench, name: str, script: str) -> _Checked:
     """
     program = tool("reprotest")
     folder = bench.fresh(f"reprotest-{name.replace(' ', '-')}")
-    for given in (bench.work / "check-hello" / "inputs").iterdir():
-        if given.is_file():
-            (folder / given.name).write_bytes(given.read_bytes())
+    for file in read_descriptor(bench.descriptor, discard).files:
+        source = Store(bench.store).present(file.sha256)  # gcheck has fetched it
+        (folder / file.name).write_bytes(source.read_bytes())
     count = bench.work / f"{folder.name}.count"
     count.unlink(missing_ok=True)
     (folder / "build.sh").write_text(_PREPARE.format(count=count) + script)
@@ -162,5 +166,5 @@ def _reprotest(bench: Bench, name: str, script: str) -> _Checked:
     )
     seconds = time.perf_counter() - started
     if done.returncode not in (0, 1) or not count.exists():
-        raise RuntimeError(f"reprotest ended with {done.returncode}: {done.stdout[-2000:]!r}")
+        raise RuntimeError(f"reprotest ended with {done.returncode}: {done.stdout[:2000]!r}")
     return _Checked(seconds, len(count.read_text().splitlines()))

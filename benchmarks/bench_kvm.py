@@ -124,7 +124,12 @@ class _Peer:
             memory=_MEMORY, cpus=_CPUS,
         )  # fmt: skip
         domain = Domain(
-            name="x", store=str(folder), identity="x", shape=shape, disk=folder / "d", console=folder
+            name="x",
+            store=str(folder),
+            identity="x",
+            shape=shape,
+            disk=folder / "d",
+            console=folder,
         )
         self._shape = shape
         self._channel = socket.socket(socket.AF_UNIX)
