@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def release_option(*, help: str, required: bool = False, globs: bool = False) -> Decorator:  # noqa: A002 # click's word
+def release_option(text: str, *, required: bool = False, globs: bool = False) -> Decorator:
     """Return ``--release``, whose value is a release's name, or with ``globs`` a pattern."""
 
     def check(_: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
@@ -27,7 +27,7 @@ def release_option(*, help: str, required: bool = False, globs: bool = False) ->
         return value
 
     return click.option(
-        "--release", "-r", metavar="NAME", required=required, callback=check, help=help
+        "--release", "-r", metavar="NAME", required=required, callback=check, help=text
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command(name="gdiff")
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@release_option(help="A and B are signers: compare what they signed.")
+@release_option("A and B are signers: compare what they signed.")
 @click.option(
     "-d",
     "--destination",

@@ -22,7 +22,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command(name="gget")
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
-@release_option(help="The release to fetch.")
+@release_option("The release to fetch.")
 @click.option(
     "--signatures",
     "-s",

@@ -31,7 +31,7 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
     metavar="KEY",
     help="Key to sign with: e-mail address, fingerprint, key id or name; names your folder too.",
 )
-@release_option(required=True, help="The release that was built.")
+@release_option("The release that was built.", required=True)
 @click.option(
     "--destination",
     "-d",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(name="gverify")
 @click.argument("what", metavar="[DESCRIPTOR]", required=False)
-@release_option(globs=True, help="The release to check, or a glob: '1.*'.")
+@release_option("The release to check, or a glob: '1.*'.", globs=True)
 @click.option("--all", "everything", is_flag=True, help="Check every release of the tree.")
 @moment_option("--since", help="Only releases of which anything is from then or later.")
 @click.option(

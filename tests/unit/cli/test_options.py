@@ -13,13 +13,13 @@ from gbuild.errors import UsageFailure
 
 
 @click.command()
-@release_option(help="")
+@release_option("")
 def one(release: str | None) -> None:
     click.echo(release)
 
 
 @click.command()
-@release_option(globs=True, help="")
+@release_option("", globs=True)
 def many(release: str | None) -> None:
     click.echo(release)
 

@@ -30,7 +30,8 @@ def test_a_job_that_is_being_handed_out_is_ended(monkeypatch: pytest.MonkeyPatch
         waited.append(ended.wait(60))
         return BackendFailure("the target was ended")
 
+    job: Any = object()
     with pytest.raises(KeyboardInterrupt):
-        jobs._side_by_side(one, [object()], 1, ended.set)  # type: ignore[list-item]
+        jobs._side_by_side(one, [job], 1, ended.set)
     assert ended.is_set()
     assert waited in ([], [True]), "it had not begun, or did not have to wait for its end"

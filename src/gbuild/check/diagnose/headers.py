@@ -88,8 +88,7 @@ def _squashfs(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
 def _uimage(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:
     if data[:4] != b"\x27\x05\x19\x56" or len(data) < 64:
         return None
-    (stamp,) = struct.unpack_from(">I", data, 8)
-    return {"created": str(stamp)}, [(4, 12), (24, 28)]
+    return {"created": _number(data, 8, ">I")}, [(4, 12), (24, 28)]
 
 
 def _fat(data: bytes) -> tuple[_Fields, list[tuple[int, int]]] | None:

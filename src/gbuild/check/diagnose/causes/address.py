@@ -18,7 +18,6 @@ _PREFIXED = re.compile(r"0x0*(?:[0-9a-f]{9,12}|ffff[0-9a-f]{12})\Z", re.IGNORECA
 
 _ROUND = re.compile(r"0{5}\Z")
 """Where somebody laid a memory out; what the kernel draws ends with three zeros at most."""
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _IDENTITY = re.compile(r"(?=.*\d)[0-9a-f]{6,8}\Z")
 _OBJECT = re.compile(r"[A-Za-z$;>\]]@\Z")
 """What Java's Object.toString() writes: a name and the identity of the object."""
@@ -34,16 +33,11 @@ _HEX = b"0123456789abcdefABCDEFx"
 _JOINED = re.compile(rb"[A-Za-z0-9_-]")
 
 
-def _in_uuid(change: Change) -> bool:
-    """Say whether a number is a part of a UUID, whatever it begins with."""
-    return all(map(_UUID.search, change.words(_HEX + b"-")))
-
-
 def _named(change: Change) -> bool:
     one, two = change.words(_HEX)
     left = change.left.rstrip(_HEX).decode("utf-8", "replace")
     if all(map(_IDENTITY.match, (one, two))) and _OBJECT.search(left):
-        return True
+        return not _part_of_a_name(change)
     if all(map(_DECIMAL.match, change.words(b"0123456789"))) and one != two:
         return True
     named = _PERL.search(left) or _NAMED.search(before(change, _HEX))
@@ -55,7 +49,7 @@ def _explains(difference: Difference) -> str | None:
     match difference:
         case Change(text=True) as change:
             one, two = change.words(_HEX)
-            if any(map(_ROUND.search, (one, two))) or _in_uuid(change):
+            if any(map(_ROUND.search, (one, two))):
                 return None
             if _named(change):
                 return versus(one, two)

@@ -87,8 +87,8 @@ def _grouped(one: str, two: str) -> bool:
     pairs = list(zip(_FIGURE.findall(one), _FIGURE.findall(two), strict=True))
     return any(
         all(x == y or _figure(x, *here) == _figure(y, *there) for x, y in pairs)
-        for here in (_MARKS[0], _MARKS[1])
-        for there in (_MARKS[0], _MARKS[1])
+        for here in _MARKS
+        for there in _MARKS
     )
 
 

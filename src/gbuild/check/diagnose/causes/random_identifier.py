@@ -129,14 +129,9 @@ def _in_text(change: Change) -> str | None:
 def _uuids(one: str, two: str) -> bool:
     """Say whether both hold a UUID, and not nearly the same."""
     here, there = _UUID.search(one), _UUID.search(two)
-    return (
-        bool(here and there)
-        and sum(
-            x != y
-            for x, y in zip(here[0], there[0], strict=True)  # type: ignore[index]
-        )
-        >= _DIFFER
-    )
+    if not (here and there):
+        return False
+    return sum(x != y for x, y in zip(here[0], there[0], strict=True)) >= _DIFFER
 
 
 _DIFFER = 5
