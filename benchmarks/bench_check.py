@@ -150,6 +150,8 @@ def _reprotest(bench: Bench, name: str, script: str) -> _Checked:
     program = tool("reprotest")
     folder = bench.fresh(f"reprotest-{name.replace(' ', '-')}")
     for file in read_descriptor(bench.descriptor, discard).files:
+        if file.sha256 is None:
+            raise NotHere(f"{file.name}: only files with a sha256 are given to reprotest")
         source = Store(bench.store).present(file.sha256)  # gcheck has fetched it
         (folder / file.name).write_bytes(source.read_bytes())
     count = bench.work / f"{folder.name}.count"

@@ -18,9 +18,9 @@ def measure(bench: Bench) -> Iterator[Row]:
     env = {k: v for k, v in bench.environment.items() if k.startswith(("GBUILD_", "XDG_"))}
     store = ("--store", str(bench.store))
     committed = [FOUR.with_suffix(kind) for kind in (".lock", ".lock.proof")]
-    if all(one.exists() for one in committed):
-        for one in committed:
-            shutil.copy(one, home)
+    if all(file.exists() for file in committed):
+        for file in committed:
+            shutil.copy(file, home)
     else:
         _lock(descriptor, store, env)
 

@@ -40,7 +40,7 @@ def measure(bench: Bench) -> Iterator[Row]:
     small, large = made.tree("small", _SMALL), made.tree("large", _LARGE)
     real = _real(bench)
     yield from _against_gpg(bench, real or [large], "real" if real else "generated")
-    release = ["--release", "1.0", "-d", small.sigs]
+    release: list[str | Path] = ["--release", "1.0", "-d", small.sigs]
     yield Row(
         what=f"gverify --release, {_SIGNERS} signers",
         unit="s",
