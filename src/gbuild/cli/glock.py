@@ -100,10 +100,9 @@ def resolve(
         without=without,
         boot=boot,
     )
-    write(path, lock, proof)
     if image:
         lock = _with_images(session, lock, what)
-        write(path, lock, proof)
+    write(path, lock, proof)
     _tell(session, path, lock, previous)
     session.answer({"lock": str(path), "digest": lock_digest(lock), **lock_text.facts(lock)})
 

@@ -51,6 +51,9 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     """Put ``data`` at ``path`` so that a reader sees the old bytes or the new, never a part.
 
     The new bytes are on the disk (fsync) before the name changes.
+
+    Raises:
+        OSError: it cannot be written; names ``path``.
     """
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -60,8 +63,10 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             os.fsync(stream.fileno())
         os.chmod(name, mode)
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         os.unlink(name)
+        if isinstance(error, OSError):  # of a full disk it names no file, else the one in between
+            error.filename, error.filename2 = str(path), None
         raise
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from gbuild.errors import UsageFailure
+from gbuild.errors import GbuildError, UsageFailure
 from gbuild.formats.lockfile import read_lock, write_lock
 from gbuild.host.files import read_small, write_atomically
 from gbuild.image.proof import Proof, read_proof, write_proof
@@ -22,9 +23,28 @@ def proof_path(lock: Path) -> Path:
 
 
 def write(path: Path, lock: Lock, proof: Proof) -> None:
-    """Write a lock and its proof, the proof first: a lock never stands without it."""
-    write_atomically(proof_path(path), write_proof(proof))
+    """Write a lock and its proof; whatever interrupts it, the lock that lies there is proved.
+
+    First comes a proof of the lock that is replaced and of the new one, then the new lock, and
+    last the proof of that one alone.
+    """
+    beside = proof_path(path)
+    both = Proof({**_replaced(path), **proof.inreleases})
+    write_atomically(beside, write_proof(both))
     write_atomically(path, write_lock(lock))
+    if both != proof:
+        write_atomically(beside, write_proof(proof))
+
+
+def _replaced(path: Path) -> Mapping[str, bytes]:
+    """Return what proves the lock that lies at ``path``; nothing when none can be read there."""
+    try:
+        lock, proof = read(path)
+    except GbuildError:
+        return {}
+    known = {} if proof is None else proof.inreleases
+    named = {archive.sha256 for one in lock.environments for archive in one.archives}
+    return {digest: known[digest] for digest in named & known.keys()}
 
 
 def read(path: Path) -> tuple[Lock, Proof | None]:

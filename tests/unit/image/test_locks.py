@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gbuild.errors import UsageFailure
+from gbuild.host.files import write_atomically
+from gbuild.image import lockfiles
 from gbuild.image.base import base_packages
 from gbuild.image.lockdiff import changes, lines
-from gbuild.image.lockfiles import lock_path, proof_path, read_lock_file
+from gbuild.image.lockfiles import lock_path, proof_path, read, read_lock_file, write
+from gbuild.image.proof import Proof
 from gbuild.image.resolve import misfits, refuse_misfit, request
 from gbuild.model.descriptor import Descriptor, Repository
 from gbuild.model.lock import Archive, Environment, Lock, Package
@@ -101,3 +106,69 @@ def test_no_lock_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(UsageFailure) as caught:
         read_lock_file(tmp_path / "x.lock")
     assert "glock" in str(caught.value.hint)
+
+
+def proved(*inreleases: bytes) -> tuple[Lock, Proof]:
+    """Return a lock of as many archives as there are InRelease files, and its proof."""
+    by_digest = {hashlib.sha256(data).hexdigest(): data for data in inreleases}
+    archives = tuple(
+        Archive(name=f"a{n}", suite="trixie", sha256=digest, date=7, signed_by=("A" * 40,))
+        for n, digest in enumerate(by_digest)
+    )
+    packages = (replace(package("zip", sha256="1" * 64), archive="a0"),)
+    return lock(packages=packages, archives=archives), Proof(by_digest)
+
+
+OLD, NEW = proved(b"shared", b"old"), proved(b"shared", b"new")
+
+
+def write_until_full(
+    monkeypatch: pytest.MonkeyPatch, path: Path, pair: tuple[Lock, Proof], *, after: int
+) -> None:
+    """Write a lock and its proof on a disk that is full after so many files."""
+    written: list[Path] = []
+
+    def filling(where: Path, data: bytes) -> None:
+        if len(written) == after:
+            raise OSError(errno.ENOSPC, "No space left on device", str(where))
+        write_atomically(where, data)
+        written.append(where)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lockfiles, "write_atomically", filling)
+        with pytest.raises(OSError, match="No space left"):
+            write(path, *pair)
+
+
+@pytest.mark.parametrize(("after", "standing"), [(0, OLD), (1, OLD), (2, NEW)])
+def test_a_disk_that_fills_in_between_leaves_a_lock_with_its_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int, standing: tuple[Lock, Proof]
+) -> None:
+    path = tmp_path / "x.lock"
+    write(path, *OLD)
+    write_until_full(monkeypatch, path, NEW, after=after)
+    lock, proof = read(path)
+    assert lock == standing[0]
+    assert proof is not None
+    assert standing[1].inreleases.items() <= proof.inreleases.items()
+    write(path, *NEW)
+    assert read(path) == NEW
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_disk_that_fills_leaves_no_first_lock_without_its_proof(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    path = tmp_path / "x.lock"
+    write_until_full(monkeypatch, path, NEW, after=after)
+    assert not path.exists()
+    write(path, *NEW)
+    assert read(path) == NEW
+
+
+def test_a_damaged_proof_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    write(path, *OLD)
+    proof_path(path).write_bytes(b"damaged")
+    write(path, *NEW)
+    assert read(path) == NEW
