@@ -17,4 +17,4 @@ def missing_library(library: str, *, extra: str) -> MissingTool:
 def how_to_install(extra: str) -> str:
     """Return the command that installs an extra, in a clone or beside an installed gbuild."""
     helper = _CLONE / "bin" / "extra"
-    return f"{helper} {extra}" if helper.exists() else f"pip install 'gbuild[build,{extra}]'"
+    return f"{helper} {extra}" if helper.exists() else f"pip install 'gbuild[{extra}]'"

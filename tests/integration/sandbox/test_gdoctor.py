@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 
 _SCHEMA = Path(__file__).parents[3] / "docs/reference/schemas/gdoctor.schema.json"
 
@@ -64,6 +66,31 @@ def test_it_says_which_apt_glock_will_use(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "none here: glock uses that of debian bookworm, in a sandbox" in done.stdout
     assert "this host's: glock uses it" in _gdoctor("--backend", "userns").stdout
+
+
+@pytest.mark.parametrize(("name", "library"), [("kvm", "libvirt"), ("lxd", "pylxd")])
+def test_a_library_that_is_missing_costs_one_backend(
+    tmp_path: Path, name: str, library: str
+) -> None:
+    script = (
+        f"import sys; sys.argv = ['gdoctor', *sys.argv[1:]]; sys.modules[{library!r}] = None;"
+        "from gbuild.cli.gdoctor import main; main()"
+    )
+    words = [sys.executable, "-c", script, "--json", "--store", str(tmp_path / "store")]
+    own = {**os.environ, "LXD_DIR": str(tmp_path)}  # or it would find no daemon first
+    done = subprocess.run(words, capture_output=True, env=own, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["works"] is True
+    lacking = [
+        (one["name"], finding["detail"], finding["mend"])
+        for one in answer["backends"]
+        for finding in one["findings"]
+        if "Python library" in finding["detail"]
+    ]
+    extra = Path(__file__).parents[3] / "bin" / "extra"
+    assert lacking == [(name, f"the Python library {library} is not installed", f"{extra} {name}")]
+    assert {one["name"] for one in answer["backends"]} >= {"userns", "lxc", "lxd", "kvm", "oci"}
 
 
 def test_a_host_that_cannot_is_exit_3_with_a_mend(tmp_path: Path) -> None:

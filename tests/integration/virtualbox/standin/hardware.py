@@ -89,6 +89,7 @@ def clonevm(words: list[str]) -> None:
         # The manual's page: "link: creates a linked clone from a snapshot only".
         raise Refusal("Linked clone can only be created from a snapshot", INVALID)
     if given["snapshot"] not in known:
+        # IMachine::findSnapshot, result VBOX_E_OBJECT_NOT_FOUND: "Snapshot not found."
         raise Refusal(f"Could not find a snapshot named '{given['snapshot']}'", NOT_FOUND)
     settings = _settings_file(Path(given["basefolder"]), given["name"])
     config = dict(known[given["snapshot"]]["config"])
@@ -110,9 +111,10 @@ def convertfromraw(words: list[str]) -> None:
     if options(words[2:], "format variant uuid").get("format", "VDI") != "VDI":
         raise Syntax("this stand-in writes VDI")
     if not source.is_file():
+        # The manual's page on convertfromraw: the first name is the raw disk image to convert.
         raise Refusal(f'Cannot open file "{source}": VERR_FILE_NOT_FOUND')
     if dest.exists():
-        # VDCreateBase opens the new image exclusively.
+        # VBox/vd.h, VDCreateBase: what convertfromraw writes is a new image, opened exclusively.
         raise Refusal(f'Cannot create the disk image "{dest}": VERR_ALREADY_EXISTS')
     disk.convert(source, dest)
 
@@ -226,6 +228,7 @@ def _powered_off(name: str) -> Machine:
 def _settings_file(folder: Path, name: str) -> Path:
     path = folder / name / f"{name}.vbox"
     if path.exists():
+        # IVirtualBox::createMachine, result VBOX_E_FILE_ERROR: the settings file already exists.
         raise Refusal(f"Machine settings file '{path}' already exists", FILE_ERROR)
     return path
 
