@@ -7,7 +7,10 @@ umask 022
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 if [ "${1-}" != inside ]; then
-    $b nc -ll -p 22 -e $b nsenter -n/proc/1/ns/net $b env -i PATH=$PATH ${persona:+$b $persona} \
+    # As many connections wait to be taken as there are l's. With "-ll" the fourth at once would be
+    # lost, and tried again by the kernel for a minute.
+    l=llllllllllllllll
+    $b nc -$l$l$l$l -p 22 -e $b nsenter -n/proc/1/ns/net $b env -i PATH=$PATH ${persona:+$b $persona} \
         /usr/sbin/sshd -i -e -f /run/gbuild/sshd_config 3>&- 4>&- &
     door=$!
     export door
