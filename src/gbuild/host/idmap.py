@@ -12,6 +12,9 @@ from pathlib import Path
 from gbuild.errors import HostFailure, UsageFailure
 from gbuild.host.process import CLEAN_ENVIRONMENT, which
 
+_Lines = tuple[tuple[str, int, int], ...]
+"""Of /etc/subuid or /etc/subgid: name or number, first, how many."""
+
 Range = tuple[int, int, int]
 """First number inside, first number on the host, how many."""
 
@@ -65,14 +68,18 @@ def current(environment: Mapping[str, str]) -> IdMap:
     if uid == 0:
         return _for_root(environment.get("GBUILD_SUBUID_BASE"), users, groups)
     names = _names(uid)
+    own = {"uid": _own(users, names), "gid": _own(groups, names)}
+    if own["uid"] is None or own["gid"] is None:
+        lacking = [kind for kind, found in own.items() if found is None]
+        raise _no_range(lacking, (*users, *groups), names)
     return IdMap(
-        uids=((0, uid, 1), _own(users, names, "uid")),
-        gids=((0, os.getegid(), 1), _own(groups, names, "gid")),
-        label=_label(uid, _own(users, names, "uid"), _own(groups, names, "gid")),
+        uids=((0, uid, 1), own["uid"]),
+        gids=((0, os.getegid(), 1), own["gid"]),
+        label=_label(uid, own["uid"], own["gid"]),
     )
 
 
-def read_ranges(path: Path) -> tuple[tuple[str, int, int], ...]:
+def read_ranges(path: Path) -> _Lines:
     """Read /etc/subuid or /etc/subgid: (name or number, first, count); see subuid(5)."""
     try:
         lines = path.read_text(errors="replace").splitlines()
@@ -88,8 +95,8 @@ def _is_range(fields: list[str]) -> bool:
 
 def _for_root(
     chosen: str | None,
-    users: tuple[tuple[str, int, int], ...],
-    groups: tuple[tuple[str, int, int], ...],
+    users: _Lines,
+    groups: _Lines,
 ) -> IdMap:
     if chosen is not None:
         if not chosen.isdecimal() or _taken(int(chosen), (*users, *groups)):
@@ -116,7 +123,7 @@ def _taken(base: int, ranges: Iterable[tuple[str, int, int]]) -> bool:
     return base < COUNT or any(f < base + COUNT and base < f + n for _, f, n in others)
 
 
-def _free(ranges: tuple[tuple[str, int, int], ...]) -> int:
+def _free(ranges: _Lines) -> int:
     for base in range(_ROOT_BASE, _LAST_BASE, COUNT):
         if not _taken(base, ranges):
             return base
@@ -130,22 +137,24 @@ def _names(uid: int) -> frozenset[str]:
         return frozenset((str(uid),))
 
 
-def _own(ranges: tuple[tuple[str, int, int], ...], names: frozenset[str], kind: str) -> Range:
+def _own(ranges: _Lines, names: frozenset[str]) -> Range | None:
     """Return the person's first range that is large enough for a distribution's users."""
     for name, base, count in ranges:
         if name in names and count >= COUNT - 1:
             return (1, base, COUNT - 1)
+    return None
+
+
+def _no_range(lacking: list[str], taken: _Lines, names: frozenset[str]) -> HostFailure:
+    """Say what a person lacks; one command, free of both files' ranges, mends all of it."""
     person = min(names, key=str.isdecimal)
-    raise HostFailure(
-        f"/etc/sub{kind} gives {person} no range of {COUNT} {kind}s",
+    first = max((base + count for _, base, count in taken), default=100000)
+    added = " ".join(f"--add-sub{kind}s {first}-{first + COUNT - 1}" for kind in lacking)
+    return HostFailure(
+        f"/etc/sub{lacking[0]} gives {person} no range of {COUNT} {lacking[0]}s",
         details=("without one, files of several owners cannot be made",),
-        hint=f"sudo usermod --add-sub{kind}s {_suggest(ranges)} {person}",
+        hint=f"sudo usermod {added} {person}",
     )
-
-
-def _suggest(ranges: tuple[tuple[str, int, int], ...]) -> str:
-    first = max((base + count for _, base, count in ranges), default=100000)
-    return f"{first}-{first + COUNT - 1}"
 
 
 def _label(uid: int, users: Range, groups: Range) -> str:

@@ -59,7 +59,20 @@ def test_a_person_without_a_range_is_told_the_command(
     with pytest.raises(HostFailure) as caught:
         idmap.current({})
     first = max((base + count for _, base, count in ranges), default=100000)
-    assert caught.value.hint == f"sudo usermod --add-subuids {first}-{first + 65535} 1234"
+    range_ = f"{first}-{first + 65535}"
+    hint = f"sudo usermod --add-subuids {range_} --add-subgids {range_} 1234"
+    assert caught.value.hint == hint
+
+
+def test_a_person_without_groups_alone_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1234)
+    lines = {"subuid": (("1234", 200000, 65536),), "subgid": ()}
+    monkeypatch.setattr(idmap, "read_ranges", lambda path: lines[path.name])
+    with pytest.raises(
+        HostFailure, match="/etc/subgid gives 1234 no range of 65536 gids"
+    ) as caught:
+        idmap.current({})
+    assert caught.value.hint == "sudo usermod --add-subgids 265536-331071 1234"
 
 
 def test_the_files_of_ranges_are_read_tolerantly(tmp_path: Path) -> None:
