@@ -77,6 +77,10 @@ class TestVirtualBox(BackendContract):
         clones = {one for one in _machines(home) if one.startswith("gbuild-target-")}
         return super().leftovers(name, store) | stray | (clones - known)
 
+    def _processors_hold(self, machine: Machine) -> bool:
+        """The stand-in's machines have this host's processors."""
+        return b"cpus=1\n" in _info(_of(machine))
+
     def _memory_holds(self, machine: Machine) -> bool:
         """The stand-in's machines have this host's memory."""
         return b"memory=384\n" in _info(_of(machine))

@@ -36,7 +36,7 @@ def unheld() -> Mapping[str, str]:
     In a container, or for a person to whom nobody gave any, gbuild's own limits are then warnings.
     """
     held = frozenset[str]().union(*(place.controllers for place in cgroup.places()))
-    needed = {"memory": "memory", "processes": "pids"}
+    needed = {"memory": "memory", "cpus": "cpu", "processes": "pids"}
     why = "this person has no control groups here"
     return {what: why for what, controller in needed.items() if controller not in held}
 
@@ -47,9 +47,9 @@ class Contract:
     Attributes:
         kind: the backend's class; other processes must be able to import it.
         options: what is given to it as ``--backend-option``.
-        cannot: what it cannot do, with the reason: ``memory``, ``processes`` and ``disk`` (limits),
-            ``set-uid`` (switch set-uid programs off). The contract then checks that its targets
-            say so in their facts, and warn, instead of checking that it holds.
+        cannot: what it cannot do, with the reason: ``memory``, ``cpus``, ``processes`` and ``disk``
+            (limits), ``set-uid`` (switch set-uid programs off). The contract then checks that its
+            targets say so in their facts, and warn, instead of checking that it holds.
         patience: factor on every time that a test allows.
         files: how many files the largest tree has.
         kills: how many drivers are killed, if nobody says another number.

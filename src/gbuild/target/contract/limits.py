@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import suppress
 
@@ -11,7 +12,15 @@ from gbuild.target.backend import Limits, Machine
 from gbuild.target.contract.base import Contract, Start
 
 _MEBI = 1 << 20
-_LIMITS = Limits(memory=384 * _MEBI, disk=128 * _MEBI, processes=150, inodes=20_000)
+_OPEN_FILES = 300
+_LIMITS = Limits(
+    memory=384 * _MEBI,
+    cpus=1,
+    disk=128 * _MEBI,
+    processes=150,
+    inodes=20_000,
+    open_files=_OPEN_FILES,
+)
 _HOG = "set -o pipefail; head -c 900M /dev/zero | tail > /dev/null && echo had it"
 _FILL = "head -c 300M /dev/zero > big && echo had it"
 _FORKS = (
@@ -20,13 +29,21 @@ _FORKS = (
 )
 """A plain shell gives up at the first process that it cannot have, and ends all of them."""
 
+_SPIN = (
+    "echo $EPOCHREALTIME; for n in 1 2 3 4; do timeout 0.5 sh -c 'while :; do :; done' & done;"
+    " wait; echo $EPOCHREALTIME; times"
+)
+_SPUN = re.compile(r"(\d+)m([\d.]+)s")
+
 
 class LimitContract(Contract):
-    """Memory, disk, processes. One target for all: what breaks it most comes last."""
+    """Processors, disk, processes, memory. One target: what breaks it most comes last."""
 
     def test_limits_hold_or_are_said_not_to(self, start: Start, events: list[Event]) -> None:
         machine = start(name="limited", limits=_LIMITS)
+        assert int(self.out(machine, "ulimit -Hn")) <= _OPEN_FILES
         for what, holds in (
+            ("cpus", self._processors_hold),
             ("disk", self._disk_holds),
             ("processes", self._processes_hold),
             ("memory", self._memory_holds),
@@ -41,6 +58,15 @@ class LimitContract(Contract):
 
     def test_no_limit_is_said_too(self, machine: Machine) -> None:
         assert machine.facts["cpus"].startswith("unlimited")
+
+    def _processors_hold(self, machine: Machine) -> bool:
+        """Let four programs want a processor: together they get one, for as long as it took.
+
+        Where others leave no more than one to all of them it shows nothing.
+        """
+        began, ended, _, children = self.out(machine, _SPIN).splitlines()
+        used = sum(60 * int(minutes) + float(part) for minutes, part in _SPUN.findall(children))
+        return used < 1.3 * (float(ended) - float(began))
 
     def _disk_holds(self, machine: Machine) -> bool:
         return b"had it" not in self.sh(machine, f"{_FILL}; rm -f big").stdout
