@@ -134,8 +134,29 @@ class TestCopies:
         assert b"exists already" in done.stderr
         assert (tmp_path / "here").read_text() == "mine"
 
-    def test_a_missing_source_is_told(self, gtarget: Gtarget, name: str) -> None:
-        assert b"No such file" in gtarget("get", name, "/nowhere", "x", code=5).stderr
+    @pytest.mark.parametrize(
+        ("path", "why"), [("/nowhere/x", b"No such file"), ("closed", b"Permission denied")]
+    )
+    def test_what_the_user_cannot_read_is_told(
+        self, gtarget: Gtarget, name: str, tmp_path: Path, path: str, why: bytes
+    ) -> None:
+        gtarget("exec", name, "sh", "-c", "touch closed; chmod 0 closed")
+        told = gtarget("get", name, path, "x", code=2).stderr
+        assert told.startswith(f"error: builder cannot read {path} in target {name}\n".encode())
+        assert why in told
+        assert b"hint: " in told
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("folder", ["/root/x", "/etc", "/etc/passwd"])
+    def test_where_the_user_cannot_write_is_told(
+        self, gtarget: Gtarget, name: str, tmp_path: Path, folder: str
+    ) -> None:
+        (tmp_path / "text").write_text("hello\n")
+        told = gtarget("put", name, "text", folder, code=2).stderr
+        brief = f"error: builder cannot write into {folder} in target {name}\n"
+        assert told.startswith(brief.encode())
+        assert b"hint: " in told
+        assert b"umask" not in told
 
     def test_a_link_out_is_refused(self, gtarget: Gtarget, name: str, tmp_path: Path) -> None:
         gtarget("exec", name, "sh", "-c", "mkdir -p odd && ln -sf /etc/passwd odd/link")

@@ -30,6 +30,13 @@ def test_a_failing_script(project: Project) -> None:
     assert not (project.root / "build" / "out").exists()
 
 
+def test_a_script_that_removes_what_it_should_fill(project: Project) -> None:
+    ended = project.gbuild(project.describe("rm -rf ~/out"), code=6)
+    assert "the build script left no folder out that can be read" in ended.stderr
+    assert "No such file or directory" in ended.stderr
+    assert "--keep" in ended.stderr
+
+
 def test_a_failed_build_as_json(project: Project) -> None:
     ended = project.gbuild(project.describe("exit 3"), "--json", code=6)
     assert ended.answer["format"] == "gbuild.gbuild/1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +15,7 @@ from gbuild.cli._boundary import Session, backend_options, run, shared_options
 from gbuild.cli._options import NEW_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gbuild.target.backend import Backend
     from gbuild.target.ssh import Stream
@@ -27,6 +28,8 @@ _USER = click.option(
 )
 _NAME = click.argument("name")
 _MEBI = 1 << 20
+_FULL = ("No space left on device", "Disk quota exceeded", ": Wrote only ")
+"""What tar and mkdir say of a full disk, in English as they are asked to."""
 
 
 @click.group(name="gtarget")
@@ -187,7 +190,7 @@ def put(
 
     machine = _backends.attach(session, name)
     who = user or machine.user
-    with Target(machine, sink=session.sink) as target:
+    with _given_paths(), Target(machine, sink=session.sink) as target:
         for source in sources:
             inside = source.absolute().name
             if source.is_dir():
@@ -210,11 +213,29 @@ def get(session: Session, name: str, source: str, dest: Path, *, user: str | Non
 
     machine = _backends.attach(session, name)
     who = user or machine.user
-    with Target(machine, sink=session.sink) as target:
+    with _given_paths(), Target(machine, sink=session.sink) as target:
         folder = target.run(("test", "-d", source), user=who).returncode == 0
         copy = target.get_tree if folder else target.get_file
         copy(source, dest.absolute(), limits=TreeLimits(), user=who)
     session.answer({"name": name, "source": source, "dest": str(dest)})
+
+
+@contextmanager
+def _given_paths() -> Iterator[None]:
+    """Tell that a path of the command line is not the user's to write or read."""
+    from gbuild.errors import UsageFailure
+    from gbuild.target.shell import PathRefused
+
+    try:
+        yield
+    except PathRefused as error:
+        full = any(words in line for line in error.details for words in _FULL)
+        hint = (
+            "make room there, or start a target with more (gtarget start --disk MIB)"
+            if full
+            else "give another path, or a user who may use this one (--user root)"
+        )
+        raise UsageFailure(error.brief, details=error.details, hint=hint) from error
 
 
 @gtarget.command()

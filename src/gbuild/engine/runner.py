@@ -246,13 +246,22 @@ class _Attempt:
         )
 
     def _get(self, target: Target, source: str, role: str, folder: str) -> None:
+        from gbuild.target.shell import PathRefused
+
         self._tell("step", f"getting {folder}")
         dest = self.staging / "out" if role == "out" else self.staging / "cache" / folder
         dest.parent.mkdir(exist_ok=True)
         if role == "cache":
             self.caches[folder] = dest
         user = self.job.user
-        target.get_tree(source, dest, limits=_OUT_LIMITS, user=user, timeout=TREE_TIMEOUT)
+        try:
+            target.get_tree(source, dest, limits=_OUT_LIMITS, user=user, timeout=TREE_TIMEOUT)
+        except PathRefused as error:
+            raise BuildFailed(
+                f"the build script left no folder {folder} that can be read",
+                details=(error.brief, *error.details),
+                hint=self.shared.machines.hint(self.job.label),
+            ) from error
 
     def _settle(self, outcome: JobOutcome) -> JobOutcome:
         """Give the finished job's folder its name."""

@@ -31,18 +31,33 @@ _MOST_AFTER_EXIT = 10.0
 _LAST_WORDS = 5.0
 _LONGEST = 120_000
 _SHOWN = 80
+_LINES = 20
+_SAYS_NOTHING = (
+    "tar: Exiting with failure status due to previous errors",
+    "tar: Error is not recoverable: exiting now",
+)
 
 
 class CommandFailed(BackendFailure):
     """A command that gbuild needs in the target ended with another status than 0."""
 
     def __init__(self, completed: Completed, machine: str) -> None:
-        tail = completed.stderr.decode(errors="replace").splitlines()[-20:]
         super().__init__(
             f"{completed.argv[0]} in target {machine} ended with status {completed.returncode}",
-            details=(f"command: {shlex.join(completed.argv)}", *tail),
+            details=(f"command: {shlex.join(completed.argv)}", *_said(completed)),
         )
-        self.completed = completed
+
+
+class PathRefused(BackendFailure):
+    """A user of the target cannot write, or cannot read, a path there; the details say why."""
+
+    def __init__(self, completed: Completed, brief: str) -> None:
+        said = tuple(line for line in _said(completed) if line not in _SAYS_NOTHING)
+        super().__init__(brief, details=said)
+
+
+def _said(completed: Completed) -> list[str]:
+    return completed.stderr.decode(errors="replace").splitlines()[-_LINES:]
 
 
 def command_line(argv: Sequence[str], env: Mapping[str, str] | None) -> bytes:

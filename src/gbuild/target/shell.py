@@ -14,17 +14,27 @@ from gbuild.errors import HostFailure
 from gbuild.host.process import Completed
 from gbuild.model.event import Event, Sink, discard
 from gbuild.target.backend import Machine
-from gbuild.target.command import Command, CommandFailed, Feeder, Input, Output, Outputs
+from gbuild.target.command import (
+    Command,
+    CommandFailed,
+    Feeder,
+    Input,
+    Output,
+    Outputs,
+    PathRefused,
+)
 from gbuild.target.ready import connect_when_ready
 from gbuild.target.receive_tree import TreeLimits, receive_tree
 from gbuild.target.send_tree import TreeEntry, file_entries, send_tree, tree_entries
 from gbuild.target.ssh import Connection
 
-__all__ = ["CommandFailed", "Input", "Output", "Target", "TreeLimits"]
+__all__ = ["CommandFailed", "Input", "Output", "PathRefused", "Target", "TreeLimits"]
 
 _PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _EXTRACT = 'umask 022; mkdir -p -- "$1" && exec tar -x -p --no-same-owner -b 128 -f - -C "$1"'
 _CREATE = ("tar", "--create", "--format=gnu", "--hard-dereference", "--blocking-factor=128")
+_MKDIR_FAILED, _TAR_FAILED = 1, 2
+"""Their statuses for what they could not open, make or write; tar's 1 is of files that changed."""
 
 
 class Target:
@@ -109,6 +119,9 @@ class Target:
         """Copy files to ``dest``/name (folders are made), owned by ``user``, sorted by name.
 
         Modes become 0755 (executable by its owner) or 0644, times ``mtime``.
+
+        Raises:
+            PathRefused: ``user`` cannot write there, or it is full.
         """
         self._put(file_entries(files), dest, user, mtime, timeout)
 
@@ -124,6 +137,7 @@ class Target:
         """Copy what is in the folder ``source`` into ``dest`` (made if absent), sorted by name.
 
         Nothing of the host shows: the owner is ``user``, modes are 0755 or 0644, times ``mtime``.
+        Raises as :meth:`put_files` does.
         """
         self._put(tree_entries(source), dest, user, mtime, timeout)
 
@@ -141,6 +155,9 @@ class Target:
 
         With ``dereference`` a symbolic link arrives as what it points to. What is refused, and
         how, says :func:`gbuild.target.receive_tree.receive_tree`.
+
+        Raises:
+            PathRefused: something there is absent, or ``user`` cannot read it.
         """
         self._get(source, ".", dest, limits, user, timeout, dereference=dereference)
 
@@ -184,6 +201,9 @@ class Target:
 
             def finish() -> None:
                 completed = command.completed(errors)
+                if completed.returncode == _TAR_FAILED:
+                    path = posixpath.normpath(posixpath.join(folder, what))
+                    raise self._refused(completed, f"{user} cannot read {path}")
                 if completed.returncode != 0:
                     raise CommandFailed(completed, self.machine.name)
 
@@ -224,11 +244,17 @@ class Target:
         mtime: int,
         timeout: float | None,
     ) -> None:
-        self.run(
+        completed = self.run(
             ("sh", "-c", _EXTRACT, "sh", dest),
             user=user,
             env=_PLAIN,
             stdin=lambda write: send_tree(entries, write, mtime=mtime),
             timeout=timeout,
-            check=True,
         )
+        if completed.returncode in (_MKDIR_FAILED, _TAR_FAILED):
+            raise self._refused(completed, f"{user} cannot write into {dest}")
+        if completed.returncode != 0:
+            raise CommandFailed(completed, self.machine.name)
+
+    def _refused(self, completed: Completed, what: str) -> PathRefused:
+        return PathRefused(completed, f"{what} in target {self.machine.name}")

@@ -15,7 +15,7 @@ import pytest
 
 from gbuild.errors import BackendFailure, HostFailure, TimedOut
 from gbuild.target.backend import Machine
-from gbuild.target.command import CommandFailed
+from gbuild.target.command import CommandFailed, PathRefused
 from gbuild.target.receive_tree import TreeLimits
 from gbuild.target.shell import Target
 from gbuild.target.tar_reader import TreeRefused
@@ -251,13 +251,14 @@ def test_an_odd_tree_is_refused(
     assert not (tmp_path / "got").exists()
 
 
-def test_a_folder_that_is_not_there_names_what_tar_said(
+def test_a_folder_that_is_not_there_is_told(
     target: Target, machine: Machine, tmp_path: Path
 ) -> None:
-    with pytest.raises(CommandFailed, match="tar in target local"):
-        target.get_tree(
-            str(tmp_path / "no"), tmp_path / "got", limits=TreeLimits(), user=machine.user
-        )
+    there = str(tmp_path / "no")
+    with pytest.raises(PathRefused) as caught:
+        target.get_tree(there, tmp_path / "got", limits=TreeLimits(), user=machine.user)
+    assert caught.value.brief == f"{machine.user} cannot read {there} in target local"
+    assert caught.value.details == (f"tar: {there}: Cannot open: No such file or directory",)
 
 
 def test_a_single_file_can_be_fetched(target: Target, machine: Machine, tmp_path: Path) -> None:
@@ -272,6 +273,8 @@ def test_an_unwritable_destination_in_the_target_is_told(
     target: Target, machine: Machine, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(CommandFailed) as caught:
-        target.put_files([(tmp_path / "file", "x")], str(tmp_path / "file"), user=machine.user)
+    there = str(tmp_path / "file")
+    with pytest.raises(PathRefused) as caught:
+        target.put_files([(tmp_path / "file", "x")], there, user=machine.user)
+    assert caught.value.brief == f"{machine.user} cannot write into {there} in target local"
     assert any("File exists" in line for line in caught.value.details)
