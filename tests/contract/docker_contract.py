@@ -20,12 +20,13 @@ from typing import ClassVar
 
 import pytest
 
-from gbuild.backends.oci import OciBackend
 from gbuild.errors import BackendFailure
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend
-from gbuild.target.contract import BackendContract
 from gbuild.target.contract.base import CANARY
+
+from . import every_run
+from .engine_leftovers import EngineContract
 
 _PATIENCE = 60.0
 
@@ -96,10 +97,9 @@ def daemon() -> Iterator[Daemon]:
     shutil.rmtree(folder)
 
 
-class TestDocker(BackendContract):
-    kind = OciBackend
+class TestDocker(EngineContract):
     options: ClassVar[Mapping[str, str]] = {"engine": "docker"}
-    files = 3_000
+    files: ClassVar = every_run.files(3_000)
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -19,7 +19,7 @@ from gbuild.model.image import Image
 from gbuild.target.contract import BackendContract
 from gbuild.target.contract.base import CANARY
 
-from . import lxd_server
+from . import every_run, lxd_server
 from .lxd_server import Flavour, Server
 
 
@@ -27,7 +27,8 @@ class ServerContract(BackendContract):
     """The contract on a server of the test's own; a subclass has the fixture ``flavour``."""
 
     kind = LxdBackend
-    files: ClassVar = 2_000  # trees go the same way as on userns
+    files: ClassVar = every_run.files(2_000)
+    used: ClassVar[LxdBackend]
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -41,6 +42,19 @@ class ServerContract(BackendContract):
         canary = {"GBUILD_CANARY": CANARY, "SSH_AUTH_SOCK": f"/{CANARY}"}
         yield {**os.environ, **server.variables, **canary}
         assert server.instances() == []
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def asked(cls, backend: LxdBackend) -> Iterator[None]:
+        """Keep the backend for :meth:`leftovers`."""
+        cls.used = backend
+        yield
+        del cls.used
+
+    def leftovers(self, name: str, store: Store) -> set[str]:
+        listed = self.used._daemon().get("instances", doing="list instances")
+        named = {f"instance {one}" for one in listed if name in one}
+        return super().leftovers(name, store) | named
 
     def test_over_https_with_a_pinned_certificate(
         self,

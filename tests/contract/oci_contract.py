@@ -13,8 +13,10 @@ import pytest
 from gbuild.backends.oci import OciBackend
 from gbuild.host.store import Store
 from gbuild.model.event import discard
-from gbuild.target.contract import BackendContract
 from gbuild.target.contract.base import Start
+
+from . import every_run
+from .engine_leftovers import EngineContract
 
 _DELEGATED = Path("/sys/fs/cgroup/cgroup.controllers").exists()
 _UNHELD = dict.fromkeys(
@@ -22,9 +24,8 @@ _UNHELD = dict.fromkeys(
 )
 
 
-class TestOci(BackendContract):
-    kind = OciBackend
-    files = 5_000  # trees go the same way as on userns
+class TestOci(EngineContract):
+    files: ClassVar = every_run.files(5_000)
     cannot: ClassVar[Mapping[str, str]] = {} if _DELEGATED else _UNHELD
 
     @pytest.fixture(scope="class")

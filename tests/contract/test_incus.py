@@ -5,14 +5,13 @@ It is this host's, or comes out of the packages of its distribution's backports.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from gbuild.target.backend import Machine
 
-from . import incus_packages
+from . import every_run, incus_packages
 from .lxd_contract import ServerContract
 from .lxd_server import Flavour
 
@@ -27,7 +26,7 @@ _EVERY_RUN = ("detached", "fresh", "https", "incus", "killed", "limits", "networ
 
 
 class TestIncus(ServerContract):
-    files: ClassVar = 1_000
+    files: ClassVar = every_run.files(1_000)
     kills: ClassVar = 2
 
     @pytest.fixture(scope="class")
@@ -39,7 +38,7 @@ class TestIncus(ServerContract):
         assert machine.facts["server"].startswith("incus ")
 
 
-if not os.environ.get("GBUILD_TEST_FULL"):
+if not every_run.FULL:
     for _name in dir(TestIncus):
         if _name.startswith("test_") and not any(word in _name for word in _EVERY_RUN):
             setattr(TestIncus, _name, None)

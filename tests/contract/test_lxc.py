@@ -11,7 +11,7 @@ import pytest
 
 from gbuild.target.contract import neighbour
 
-from . import person, whole_host
+from . import every_run, person, whole_host
 from .lxc_contract import TestLxc  # noqa: F401 - collected from here
 
 _HERE = Path(__file__).parent
@@ -29,10 +29,10 @@ whole_host.needed()
 def test_an_ordinary_user_sees_the_contract_kept(open_folder: Path) -> None:
     with person.made(open_folder) as someone, neighbour.made() as outside:
         words = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--durations=8")
-        names = ("GBUILD_TEST_KILLS", "GBUILD_TEST_STRICT")
+        names = ("GBUILD_TEST_KILLS", "GBUILD_TEST_STRICT", "GBUILD_TEST_FULL")
         env = {name: os.environ[name] for name in names if name in os.environ}
         done = someone.run(
-            *words, _HERE / "lxc_contract.py", "-k", _USERS_OWN,
+            *words, _HERE / "lxc_contract.py", *([] if every_run.FULL else ["-k", _USERS_OWN]),
             env={**env, neighbour.VARIABLE: outside.to_json(), "PYTHONDONTWRITEBYTECODE": "1"},
         )  # fmt: skip
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"

@@ -26,6 +26,7 @@ from gbuild.target.backend import Backend, Machine
 from gbuild.target.contract import BackendContract, Start
 from gbuild.target.registry import Registry
 
+from . import every_run
 from .virtualbox_image import bootable
 
 if shutil.which("pasta") is None:
@@ -40,7 +41,7 @@ PROGRAM = Path(__file__).parents[1] / "integration" / "virtualbox" / "standin" /
 
 class TestVirtualBox(BackendContract):
     kind = VirtualBoxBackend
-    files = 1_000  # trees go the same way as on userns
+    files: ClassVar = every_run.files(1_000)
     options: ClassVar[Mapping[str, str]] = {"program": str(PROGRAM), "patience": "120"}
     cannot: ClassVar[Mapping[str, str]] = {
         "processes": "a machine's kernel counts them for each user"
@@ -124,7 +125,7 @@ class TestVirtualBox(BackendContract):
         _ask("unregistervm", other, "--delete")
 
 
-if not os.environ.get("GBUILD_TEST_FULL"):  # the same whatever the backend, or seen elsewhere here
+if not every_run.FULL:  # the same whatever the backend, or seen elsewhere here
     for _name in (
         "test_odd_names_survive",
         "test_what_no_tree_may_hold_is_refused",
