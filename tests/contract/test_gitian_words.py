@@ -100,6 +100,22 @@ class TestTarget:
         assert b"no target was started here" in done.stderr
 
 
+@pytest.mark.parametrize("code", [0, 5])
+def test_a_target_that_starts_is_noted(
+    clone: Path, helper: Helper, tmp_path: Path, code: int
+) -> None:
+    stub = clone / "bin" / "gtarget"
+    stub.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$*\"\nexit {code}\n")
+    asked = "start --name focal-fossa-i386 --suite focal-fossa --arch i386"
+    for more in ([], ["own descriptor.yml"]):
+        done = helper("libexec/start-target", "32", "focal-fossa-i386", *more, code=code)
+        assert done.stdout.decode() == f"{' '.join((asked, *more))}\n"
+    note = tmp_path / "here" / "var" / "target"
+    assert (note.read_text() if note.exists() else None) == (
+        "focal-fossa-i386\n" if code == 0 else None
+    )
+
+
 @pytest.mark.parametrize(
     "words",
     [["start-target", "64"], ["start-target", "64", "bookworm"], ["copy-to-target", "x"],
