@@ -5,14 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gbuild.check.variations import Conditions
 from gbuild.engine.build import Ready
-from gbuild.engine.jobs import run_jobs
+from gbuild.engine.jobs import run_jobs, threads
 from gbuild.engine.machines import Machines
 from gbuild.engine.planner import plan_build
 from gbuild.engine.prepare import Parts
@@ -80,16 +79,10 @@ class Builds:
         first = len(self.done) + 1
         if first == 1:
             self._began = time.monotonic()
-        with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="check") as pool:
-            futures: list[Future[CheckBuild]] = []
-            try:
-                for number, order in enumerate(orders, first):
-                    futures.append(pool.submit(self._build, number, order))
-                builds = [future.result() for future in futures]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                self._end_all()
-                raise
+        with threads(self._workers, self._end_all, name="check") as pool:
+            numbered = enumerate(orders, first)
+            futures = [pool.submit(self._build, number, order) for number, order in numbered]
+            builds = [future.result() for future in futures]
         self.done += builds
         return builds
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from gbuild.model.event import Event, Sink
@@ -36,12 +35,7 @@ class JobLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stream.close()
 
     def write(self, data: bytes) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import import_module
 
 from gbuild.engine.machines import Machines
@@ -64,22 +65,25 @@ def run_jobs(
         parts.sink(Event("done", f"built in {outcome.seconds:.1f} s", {"job": job.label}))
         return outcome
 
-    return _outcomes(_side_by_side(one, plan.jobs, options.parallel, machines.end_all))
+    with threads(options.parallel, machines.end_all, name="job") as pool:
+        futures = [pool.submit(one, job) for job in plan.jobs]
+        for name in _NEEDED_LATER:
+            import_module(name)
+        results = [future.result() for future in futures]
+    return _outcomes(results)
 
 
-def _side_by_side(
-    one: Callable[[Job], JobOutcome | GbuildError],
-    jobs: Sequence[Job],
-    workers: int,
-    end_all: Callable[[], None],
-) -> list[JobOutcome | GbuildError]:
-    """Run the jobs in threads; an interruption ends every target before it goes on up."""
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="job") as pool:
+@contextmanager
+def threads(
+    workers: int, end_all: Callable[[], None], *, name: str
+) -> Iterator[ThreadPoolExecutor]:
+    """Run what is submitted in threads; an error or interruption of the block ends all of it.
+
+    ``end_all`` ends the targets that the threads wait for: leaving waits for the threads.
+    """
+    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name) as pool:
         try:
-            futures = [pool.submit(one, job) for job in jobs]
-            for name in _NEEDED_LATER:
-                import_module(name)
-            return [future.result() for future in futures]
+            yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             end_all()

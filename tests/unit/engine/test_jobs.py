@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from gbuild.engine import jobs
-from gbuild.errors import BackendFailure
 
 
 class Interrupted(ThreadPoolExecutor):
@@ -26,12 +25,7 @@ def test_a_job_that_is_being_handed_out_is_ended(monkeypatch: pytest.MonkeyPatch
     ended = threading.Event()
     waited: list[bool] = []
 
-    def one(_job: object) -> BackendFailure:
-        waited.append(ended.wait(60))
-        return BackendFailure("the target was ended")
-
-    job: Any = object()
-    with pytest.raises(KeyboardInterrupt):
-        jobs._side_by_side(one, [job], 1, ended.set)
+    with pytest.raises(KeyboardInterrupt), jobs.threads(1, ended.set, name="job") as pool:
+        pool.submit(lambda: waited.append(ended.wait(60)))
     assert ended.is_set()
     assert waited in ([], [True]), "it had not begun, or did not have to wait for its end"
