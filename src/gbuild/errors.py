@@ -47,10 +47,12 @@ class GbuildError(Exception):
         self.details = details
         self.hint = hint
 
-    def retold(self, brief: str, *, details: tuple[str, ...]) -> GbuildError:
-        """Return an error of the same family and hint that says ``brief`` and ``details``."""
+    def retold(
+        self, brief: str, *, details: tuple[str, ...], hint: str | None = None
+    ) -> GbuildError:
+        """Return an error of the same family that says this, with our hint unless one is given."""
         again = GbuildError.__new__(type(self))
-        GbuildError.__init__(again, brief, details=details, hint=self.hint)
+        GbuildError.__init__(again, brief, details=details, hint=hint or self.hint)
         return again
 
 

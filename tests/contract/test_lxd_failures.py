@@ -15,12 +15,15 @@ from pathlib import Path
 import pytest
 
 from gbuild.backends.lxd import LxdBackend, images
+from gbuild.backends.lxd import backend as backend_module
+from gbuild.backends.lxd.address import Address
+from gbuild.backends.lxd.daemon import Daemon
 from gbuild.errors import BackendFailure
 from gbuild.host.store import Store
 from gbuild.model.event import Event
 from gbuild.model.image import Image
 from gbuild.target.backend import Limits, TargetSpec
-from gbuild.target.registry import Entry, Registry
+from gbuild.target.registry import Entry, Registry, new_id
 from gbuild.target.shell import Target
 
 from . import lxd_server
@@ -261,6 +264,55 @@ def test_a_daemon_that_dies_in_mid_build_is_told(make: Make, server: Server, ima
         assert "gdoctor tries it" in (down.value.hint or "")
     server.revive()
     machine.stop()
+
+
+@pytest.fixture
+def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """Another server, which gets a second to say who it is; it is dead at the end."""
+    with lxd_server.running("dir") as second:
+
+        class Hasty(Daemon):
+            def __init__(self, address: Address) -> None:
+                hurry = address.endpoint == str(second.socket)
+                super().__init__(address, **({"greeting": 1.0} if hurry else {}))
+
+        monkeypatch.setattr(backend_module, "Daemon", Hasty)
+        try:
+            yield second
+        finally:
+            second.crash()
+
+
+def test_a_server_that_is_frozen_or_dead_costs_another_ones_targets_nothing(
+    make: Make, second: Server, store: Store, image: Image, told: list[Event]
+) -> None:
+    make().detach(_spec(image, name="near"))
+    registry = Registry(store, "lxd")
+    (near,) = registry.entries()
+    there = {**near.held, "server": [str(second.socket), ""]}
+    registry.add(far := replace(near, id=new_id("far"), name="far", held=there))
+    silent = f"the LXD or Incus daemon at {second.socket} does not answer"
+    try:
+        second.process.send_signal(signal.SIGSTOP)
+        _check_states(make(), told, silent)
+        second.crash()
+        _check_states(make(), told, silent)
+        with pytest.raises(BackendFailure, match=f"the target far is out of reach: {silent}"):
+            make().attach("far")
+        told.clear()
+        assert make().prune() == ()
+        assert [one.text.partition(";")[0] for one in told] == [f"far stays listed: {silent}"]
+    finally:
+        registry.remove(far.id)
+        make().attach("near").stop()
+
+
+def _check_states(backend: LxdBackend, told: list[Event], silent: str) -> None:
+    told.clear()
+    states = [(one.name, one.state) for one in backend.targets()]
+    assert states == [("far", "dead"), ("near", "running")]
+    (warning,) = told
+    assert warning.text == f"{silent}: its targets are shown as dead, prune keeps them"
 
 
 def _fill(path: Path) -> None:

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from gbuild.errors import UsageFailure
+from gbuild.errors import GbuildError, UsageFailure
 from gbuild.host.store import Store
 from gbuild.target.backend import TargetInfo
 
@@ -121,7 +121,8 @@ class Registry:
         store: where they lie.
         backend: the backend's name.
         alive: says whether an entry's target still runs. Without it that is so as long as the
-            process that started it runs; a backend with a daemon asks the daemon.
+            process that started it runs; a backend with a daemon asks the daemon, and raises
+            when that does not answer.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class Registry:
     ) -> None:
         self.folder = store.root / "run" / backend
         self.scratch = store.root / "scratch"
-        self._backend = backend
+        self.backend = backend
         self._alive = alive
 
     def add(self, entry: Entry) -> None:
@@ -163,7 +164,7 @@ class Registry:
 
     def infos(self) -> tuple[TargetInfo, ...]:
         """Return what a person may know of every target."""
-        return tuple(e.info(self._backend, alive=self._alive(e)) for e in self.entries())
+        return tuple(e.info(self.backend, alive=self._alive(e)) for e in self.entries())
 
     def alive(self, entry: Entry) -> bool:
         """Say whether an entry's target still runs."""
@@ -178,21 +179,42 @@ class Registry:
 
         Raises:
             UsageFailure: there is none.
+            GbuildError: there is one, but who runs it does not answer.
         """
-        for entry in self.entries():
-            if entry.name == name and entry.detached and self._alive(entry):
-                return entry
-        raise UsageFailure(f"no target called {name} runs", hint="gtarget list")
+        entry = self._living(name, unknown=f"the target {name} is out of reach")
+        if entry is None:
+            raise UsageFailure(f"no target called {name} runs", hint="gtarget list")
+        return entry
 
     def check_free(self, name: str) -> None:
         """Make sure that no detached target of that name runs.
 
         Raises:
             UsageFailure: one does.
+            GbuildError: one may: who runs it does not answer.
         """
-        entries = (e for e in self.entries() if e.name == name and e.detached)
-        if any(self._alive(entry) for entry in entries):
+        if self._living(name, unknown=f"a target called {name} may run already") is not None:
             raise UsageFailure(f"a target called {name} runs already", hint="gtarget list")
+
+    def _living(self, name: str, *, unknown: str) -> Entry | None:
+        """Return the living detached target of that name, if there is one.
+
+        Raises:
+            GbuildError: ``unknown``, and why.
+        """
+        failed = None
+        for entry in self.entries():
+            try:
+                if entry.name == name and entry.detached and self._alive(entry):
+                    return entry
+            except GbuildError as error:
+                failed = error
+        if failed is not None:
+            mend = f"{failed.hint}; " if failed.hint else ""
+            hint = f"{mend}if that is gone for good: gtarget prune --forget {name}"
+            brief = f"{unknown}: {failed.brief}"
+            raise failed.retold(brief, details=failed.details, hint=hint) from failed
+        return None
 
     def abandoned_scratch(self) -> tuple[Path, ...]:
         """Return scratch folders whose keeper has ended."""

@@ -16,8 +16,8 @@ from gbuild.target.registry import Entry, Registry, born
 
 
 class Silent:
-    def targets(self) -> None:
-        raise HostFailure("no daemon")
+    def attach(self, name: str) -> None:
+        raise HostFailure(f"{name} is out of reach: no daemon")
 
 
 @pytest.fixture

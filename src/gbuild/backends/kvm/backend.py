@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import ClassVar
 
 from gbuild.backends.kvm import hypervisor, pool, probe
@@ -22,10 +19,11 @@ from gbuild.backends.kvm.site import Here, Site
 from gbuild.backends.kvm.targets import Targets
 from gbuild.errors import HostFailure, UsageFailure
 from gbuild.host.store import Store
-from gbuild.model.event import Event, Sink
+from gbuild.model.event import Sink
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend, Finding, Machine, Prepared, TargetInfo, TargetSpec
 from gbuild.target.registry import Entry
+from gbuild.target.servers import Servers
 
 NAME = "kvm"
 
@@ -57,12 +55,14 @@ class KvmBackend(Backend):
         super().__init__(store=store, environment=environment, sink=sink, options=options)
         self._pieces = Pieces(store, environment, sink)
         self._targets = Targets(store, self._connection)
-        self._connections: dict[str, Connection] = {}
+        self._hosts: Servers[str, Connection] = Servers(
+            self._targets.registry,
+            place=lambda entry: parse(entry.held["uri"][0]).uri,
+            connect=connect,
+            lives=lives,
+            sink=sink,
+        )
         self._there: dict[str, There] = {}
-        self._silent: set[str] = set()
-        self._refused: dict[str, HostFailure] = {}
-        self._lock = threading.Lock()
-        self._gates: dict[str, threading.Lock] = {}
 
     @property
     def uri(self) -> str:
@@ -89,7 +89,16 @@ class KvmBackend(Backend):
 
     def discard(self, key: str) -> bool:
         """Remove an image's disk."""
-        return self._site.discard(key, used=self._targets.using, idle=self._targets.idle)
+        here = parse(self.uri).uri
+
+        def used(key: str) -> bool:
+            return self._hosts.any_alive(lambda e: key in e.held.get("image", ()), here=here)
+
+        def idle() -> bool:
+            return not self._hosts.any_alive(lambda _: True, here=here)
+
+        with self._hosts.once():
+            return self._site.discard(key, used=used, idle=idle)
 
     def start(self, spec: TargetSpec) -> Machine:
         """Start a target that ends with this process."""
@@ -111,29 +120,28 @@ class KvmBackend(Backend):
 
     def targets(self) -> tuple[TargetInfo, ...]:
         """List what this store's registry knows; of a host that does not answer all are dead."""
-        self._silent.clear()  # those that answer again
-        with self._asked_once():
-            found = self._targets.registry.infos()
-        for brief in sorted(self._silent):
-            self.sink(Event("warning", f"{brief}: its targets are shown as dead, prune keeps them"))
-        return found
+        return self._hosts.targets()
 
     def prune(self) -> tuple[str, ...]:
         """End domains of this store that no living target has, and remove their files."""
-        with self._asked_once():
-            removed = (*self._targets.prune(self._kept), *self._pieces.prune(self._targets.names))
+        with self._hosts.once():
+            ended = self._hosts.prune(self._targets.end)
+            left = (*self._targets.folders(), *self._pieces.prune(self._targets.names))
+            return (*ended, *left, *self._strays())
+
+    def _strays(self) -> tuple[str, ...]:
+        """Remove from the chosen host what carries our mark and belongs to no entry."""
         if not self._targets.any_used():
-            return removed
+            return ()
         try:
             connection = self._connection(self.uri)
         except HostFailure as error:
             if parse(self.uri).ssh is not None:
-                text = f"{error.brief}: nothing was looked for over there"
-                self.sink(Event("warning", text))
-            return removed  # no daemon, or no library: nothing of ours is known there
+                self._hosts.unsearched(error)
+            return ()  # no daemon, or no library: nothing of ours is known there
         site = self._site
         lost = site.strays(self._targets.tokens)
-        return removed + self._targets.strays(connection, site.mark) + lost
+        return (*self._targets.strays(connection, site.mark), *lost)
 
     def _launch(self, spec: TargetSpec, *, detached: bool) -> KvmMachine:
         launch = Launch(
@@ -178,48 +186,5 @@ class KvmBackend(Backend):
             )
         return self._there[address.uri]
 
-    def _kept(self, entry: Entry, error: HostFailure) -> None:
-        text = f"{entry.name} stays listed: {error.brief}; if that is gone for good:"
-        self.sink(Event("warning", f"{text} gtarget prune --forget {entry.name}"))
-
-    @contextmanager
-    def _asked_once(self) -> Iterator[None]:
-        """Connect to the hosts of all targets at the same time; in the block none is tried again.
-
-        A host that does not answer costs many seconds.
-        """
-        uris = self._targets.uris()
-        with ThreadPoolExecutor(max_workers=max(1, len(uris))) as pool:
-            tried = list(pool.map(self._refusal, uris))
-        self._refused = {uri: error for uri, error in zip(uris, tried, strict=True) if error}
-        try:
-            yield
-        finally:
-            self._refused = {}
-
-    def _refusal(self, uri: str) -> HostFailure | None:
-        try:
-            self._connection(uri)
-        except HostFailure as error:
-            return error
-        return None
-
     def _connection(self, uri: str) -> Connection:
-        uri = parse(uri).uri  # entries have it so
-        if uri in self._refused:
-            raise self._refused[uri]
-        with self._lock:
-            gate = self._gates.setdefault(uri, threading.Lock())
-        with gate:
-            known = self._connections.get(uri)
-            if known is None or not lives(known):
-                self._connections[uri] = known = self._connected(uri)
-            return known
-
-    def _connected(self, uri: str) -> Connection:
-        try:
-            return connect(uri)
-        except HostFailure as error:
-            if parse(uri).ssh is not None:
-                self._silent.add(error.brief)
-            raise
+        return self._hosts.link(parse(uri).uri)

@@ -12,7 +12,6 @@ from gbuild.backends.kvm.address import parse
 from gbuild.backends.kvm.hypervisor import Hypervisor, ours
 from gbuild.backends.kvm.library import Connection, answered
 from gbuild.backends.kvm.volumes import Volumes
-from gbuild.errors import HostFailure
 from gbuild.host.store import Store
 from gbuild.target.registry import Entry, Registry, token_of
 
@@ -50,29 +49,12 @@ class Targets:
     def alive(self, entry: Entry) -> bool:
         """Say whether a target runs, or is being started by a process that does.
 
-        Where no daemon answers none does: it ends with the daemon, see init.sh.
+        Raises:
+            HostFailure: no daemon answers where it runs.
         """
         if "port" not in entry.held:
             return entry.alive()
-        try:
-            return (entry.detached or entry.alive()) and self._domain(entry).running()
-        except HostFailure:
-            return False
-
-    def uris(self) -> tuple[str, ...]:
-        """Return where all targets run, each once."""
-        found = (uri for entry in self.registry.entries() for uri in entry.held.get("uri", ()))
-        return tuple(dict.fromkeys(parse(uri).uri for uri in found))
-
-    def using(self, key: str) -> bool:
-        """Say whether a living target uses an image."""
-        return any(
-            key in e.held.get("image", ()) and self.alive(e) for e in self.registry.entries()
-        )
-
-    def idle(self) -> bool:
-        """Say whether no target lives."""
-        return not any(self.alive(entry) for entry in self.registry.entries())
+        return (entry.detached or entry.alive()) and self._domain(entry).running()
 
     def any_used(self) -> bool:
         """Say whether this backend was ever used with this store."""
@@ -106,20 +88,15 @@ class Targets:
                 self._hypervisor(uri, uuid, entry).end()
         self.remove(entry)
 
-    def prune(self, kept: Callable[[Entry, HostFailure], None]) -> tuple[str, ...]:
-        """End and remove what the dead left, except where no daemon answers: ``kept`` is told."""
-        dead = [entry for entry in self.registry.entries() if not self.alive(entry)]
-        removed = [f"target {entry.name}" for entry in dead if self._ended(entry, kept)]
-        self.registry.sweep()
-        return (*removed, *self._folders())
-
-    def _ended(self, entry: Entry, kept: Callable[[Entry, HostFailure], None]) -> bool:
-        try:
-            self.end(entry)
-        except HostFailure as error:
-            kept(entry, error)
-            return False
-        return True
+    def folders(self) -> tuple[str, ...]:
+        """Remove folders of targets that have no entry."""
+        root = self._store.root / "kvm" / "targets"
+        left = list(root.iterdir()) if root.is_dir() else []
+        known = {path for e in self.registry.entries() for path in e.held.get("folder", ())}
+        gone = [folder for folder in left if str(folder) not in known]
+        for folder in gone:
+            shutil.rmtree(folder, ignore_errors=True)
+        return tuple(str(folder) for folder in gone)
 
     def strays(self, connection: Connection, mark: str) -> tuple[str, ...]:
         """End domains that carry this store's mark and belong to no entry."""
@@ -142,13 +119,3 @@ class Targets:
         uri, (name, uuid) = entry.held["uri"][0], entry.held["pool"]
         host = parse(uri).host
         return Volumes(lambda: self._connection(uri), name, uuid, host=host, store=self._store)
-
-    def _folders(self) -> tuple[str, ...]:
-        """Remove folders of targets that have no entry."""
-        root = self._store.root / "kvm" / "targets"
-        left = list(root.iterdir()) if root.is_dir() else []
-        known = {path for e in self.registry.entries() for path in e.held.get("folder", ())}
-        gone = [folder for folder in left if str(folder) not in known]
-        for folder in gone:
-            shutil.rmtree(folder, ignore_errors=True)
-        return tuple(str(folder) for folder in gone)

@@ -25,6 +25,7 @@ _VARIABLES = (
 """The servers' own variables, as their clients read them, and what follows their values."""
 
 _PORT = 8443
+_PROOFS = ("cert", "key", "pin")
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -40,6 +41,11 @@ class Address:
     key: str = ""
     pin: str = ""
     project: str = ""
+
+    @property
+    def proofs(self) -> Mapping[str, str]:
+        """Who we are and who the server is, as options."""
+        return {"cert": self.cert, "key": self.key, "pin": self.pin} if self.remote else {}
 
     @property
     def remote(self) -> bool:
@@ -61,7 +67,7 @@ def find(options: Mapping[str, str], environment: Mapping[str, str]) -> Address:
         MissingTool: none is named and this host has none.
     """
     project = options.get("project", "")
-    endpoint = options.get("endpoint", "").rstrip("/")
+    endpoint = _spelled(options)
     if endpoint.startswith("https://"):
         return _remote(endpoint, options, environment, project)
     if endpoint and not endpoint.startswith("/"):
@@ -70,6 +76,47 @@ def find(options: Mapping[str, str], environment: Mapping[str, str]) -> Address:
             hint="endpoint=/path/to/unix.socket or endpoint=https://host:8443",
         )
     return Address(endpoint=endpoint or _local(environment), project=project)
+
+
+def again(
+    endpoint: str,
+    project: str,
+    *,
+    noted: Mapping[str, str],
+    options: Mapping[str, str],
+    environment: Mapping[str, str],
+) -> Address:
+    """Return the daemon that an earlier run found, with the options that were noted then.
+
+    Certificates and pin may be others by now: those of the options win if they are for it.
+
+    Raises:
+        UsageFailure: a file that was noted is not there any more.
+    """
+    now = options if _spelled(options) == endpoint else {}
+    proofs = {name: given[name] for given in (noted, now) for name in _PROOFS if name in given}
+    try:
+        return find({**proofs, "endpoint": endpoint, "project": project}, environment)
+    except UsageFailure as error:
+        raise error.retold(f"{endpoint}: {error.brief}", details=error.details) from error
+
+
+def asked_for(options: Mapping[str, str], environment: Mapping[str, str]) -> bool:
+    """Say whether a person named a daemon."""
+    return "endpoint" in options or any(environment.get(name) for name, _ in _VARIABLES)
+
+
+def any_here() -> bool:
+    """Say whether this host has a daemon in one of the usual places."""
+    return any(os.path.exists(path) for path in _SOCKETS)
+
+
+def _spelled(options: Mapping[str, str]) -> str:
+    """Return the endpoint of the options, which says its port if it has one, or nothing."""
+    endpoint = options.get("endpoint", "").rstrip("/")
+    if not endpoint.startswith("https://") or re.search(r":[0-9]+\Z", endpoint):
+        return endpoint
+    return f"{endpoint}:{_PORT}"
 
 
 def _local(environment: Mapping[str, str]) -> str:
@@ -96,7 +143,7 @@ def _remote(
     folders = [f"{home}/.config/{name}" for name in ("lxc", "incus")]
     folder = next((f for f in folders if os.path.exists(f"{f}/client.crt")), folders[0])
     return Address(
-        endpoint=endpoint if re.search(r":[0-9]+\Z", endpoint) else f"{endpoint}:{_PORT}",
+        endpoint=endpoint,
         cert=_file("cert", options.get("cert", f"{folder}/client.crt")),
         key=_file("key", options.get("key", f"{folder}/client.key")),
         pin=_pin(options.get("pin", "")),

@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from gbuild.backends.lxd import address, images, instance, place
+from gbuild.backends.lxd.address import Address
 from gbuild.backends.lxd.bases import Bases, is_base
 from gbuild.backends.lxd.daemon import Daemon
 from gbuild.backends.lxd.machine import LxdMachine, remove, running
 from gbuild.backends.lxd.probe import findings
 from gbuild.backends.lxd.start import Starter
-from gbuild.errors import Busy, GbuildError, UsageFailure
+from gbuild.errors import Busy, GbuildError
 from gbuild.host.store import Store
 from gbuild.model.event import Event, Sink
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend, Finding, Machine, Prepared, TargetInfo, TargetSpec
 from gbuild.target.registry import Entry, Registry
+from gbuild.target.servers import Servers
 
 NAME = "lxd"
 
@@ -50,7 +52,9 @@ class LxdBackend(Backend):
     ) -> None:
         super().__init__(store=store, environment=environment, sink=sink, options=options)
         self._registry = Registry(store, NAME, alive=self._entry_alive)
-        self._daemons: dict[tuple[str, ...], Daemon] = {}
+        self._servers: Servers[Address, Daemon] = Servers(
+            self._registry, place=self._place, connect=Daemon, lives=Daemon.lives, sink=sink
+        )
         self._checked: set[str] = set()
 
     def probe(self) -> tuple[Finding, ...]:
@@ -68,11 +72,16 @@ class LxdBackend(Backend):
         return images.listed(self._daemon(), images.store_id(self.store))
 
     def discard(self, key: str) -> bool:
-        """Remove an image from the server unless another store uses it too."""
-        for entry in self._registry.entries():
-            if entry.held.get("image") == [key] and self._registry.alive(entry):
-                raise Busy(f"the target {entry.name} uses the image")
-        bases = self._bases(self._daemon())
+        """Remove an image from the server unless another store uses it too.
+
+        Raises:
+            Busy: a target uses it.
+        """
+        with self._servers.once():
+            bases = self._bases(self._daemon())
+            here = bases.daemon.address
+            if self._servers.any_alive(lambda e: e.held.get("image") == [key], here=here):
+                raise Busy(f"a target uses the image {key}", hint="gtarget list")
         removed = bases.discard(key)
         return images.discard(bases.daemon, key, bases.mark) or removed
 
@@ -86,10 +95,7 @@ class LxdBackend(Backend):
         Raises:
             UsageFailure: a target of that name runs already.
         """
-        if any(e.name == spec.name and e.detached for e in self._registry.entries()):
-            taken = [e for e in self._registry.entries() if e.name == spec.name and e.detached]
-            if any(self._registry.alive(e) for e in taken):
-                raise UsageFailure(f"a target called {spec.name} runs already", hint="gtarget list")
+        self._registry.check_free(spec.name)
         _, entry = self._launch(spec, detached=True)
         return entry.info(NAME, alive=True)
 
@@ -101,26 +107,27 @@ class LxdBackend(Backend):
         )
 
     def targets(self) -> tuple[TargetInfo, ...]:
-        """List what this store's registry knows; asks the servers that run them."""
-        return self._registry.infos()
+        """List what this store's registry knows; of a server that does not answer all are dead."""
+        return self._servers.targets()
 
     def prune(self) -> tuple[str, ...]:
         """Remove what dead targets left on their servers, found by entry and by label."""
-        removed = []
-        for entry in self._registry.entries():
-            if not self._registry.alive(entry):
-                remove(self._daemon_of(entry), entry.held["instance"][0])
-                self._registry.remove(entry.id)
-                removed.append(f"target {entry.name}")
-        self._registry.sweep()
-        return (*removed, *self._strays())
+        with self._servers.once():
+            return (*self._servers.prune(self._end), *self._strays())
+
+    def _end(self, entry: Entry) -> None:
+        remove(self._daemon_of(entry), entry.held["instance"][0])
+        self._registry.remove(entry.id)
 
     def _strays(self) -> tuple[str, ...]:
         """Remove instances with our label that no entry knows."""
         try:
             daemon = self._daemon()
-        except GbuildError:
-            return ()  # no server here: nothing of ours on it
+        except GbuildError as error:
+            used = self._registry.folder.is_dir() and address.any_here()
+            if used or address.asked_for(self.options, self.environment):
+                self._servers.unsearched(error)
+            return ()  # none here, or one that this store never had to do with
         bases = self._bases(daemon)
         labelled = bases.labelled()
         known = {entry.id for entry in self._registry.entries()}
@@ -157,19 +164,24 @@ class LxdBackend(Backend):
             sink=self.sink,
         )
 
-    def _daemon(self, options: Mapping[str, str] | None = None) -> Daemon:
-        where = address.find(self.options if options is None else options, self.environment)
-        key = (where.endpoint, where.cert, where.pin, where.project)
-        if key not in self._daemons:
-            self._daemons[key] = Daemon(where)
-        return self._daemons[key]
+    def _daemon(self) -> Daemon:
+        """Return the server that was chosen."""
+        return self._servers.link(address.find(self.options, self.environment))
 
     def _daemon_of(self, entry: Entry) -> Daemon:
         """Return the server of a target, which may be another than the one chosen now."""
+        return self._servers.link(self._place(entry))
+
+    def _place(self, entry: Entry) -> Address:
         pairs = (word.partition("=") for word in entry.held.get("options", ()))
-        options = {name: value for name, _, value in pairs}
         endpoint, project = entry.held["server"]
-        return self._daemon({**options, "endpoint": endpoint, "project": project})
+        return address.again(
+            endpoint,
+            project,
+            noted={name: value for name, _, value in pairs},
+            options=self.options,
+            environment=self.environment,
+        )
 
     def _entry_alive(self, entry: Entry) -> bool:
         if not entry.detached:

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     import requests
 
 _CONNECT = 10.0
+_GREETING = 30.0
+"""Seconds that a server may take to say who it is: one that is frozen still takes connections."""
+
 _ANSWER = 900.0
-"""Seconds that one request may take: a large image on a slow disk."""
+"""Seconds that any other request may take: a large image on a slow disk."""
 
 
 class NotThere(BackendFailure):
@@ -43,8 +46,8 @@ class Daemon:
         version: what it says of itself, such as ``5.0.2``.
     """
 
-    def __init__(self, address: Address) -> None:
-        """Connect and look who answers.
+    def __init__(self, address: Address, *, greeting: float = _GREETING) -> None:
+        """Connect and look who answers, within ``greeting`` seconds.
 
         Raises:
             MissingTool: pylxd is not installed.
@@ -54,11 +57,10 @@ class Daemon:
         self.address = address
         self.flavour = "lxd"
         self.clustered = False
-        self._client = self._connected()
+        self._client = self._connected(greeting)
         info = self._client.host_info
         environment = info.get("environment", {})
-        if info.get("auth") != "trusted":
-            raise self._untrusted()
+        self._check_trust(info)
         self.flavour = str(environment.get("server", "lxd"))
         self.version = str(environment.get("server_version", ""))
         self.certificate = str(environment.get("certificate_fingerprint", ""))
@@ -70,6 +72,17 @@ class Daemon:
     def label(self) -> str:
         """How a person knows it."""
         return self.address.endpoint
+
+    def lives(self) -> bool:
+        """Ask again whether the server is there and lets us in.
+
+        Raises:
+            BackendFailure: it is not, or does not.
+        """
+        with _Failures(self, "answer"):
+            self._knock()
+            self._check_trust(self._client.api.get().json()["metadata"])
+        return True
 
     def get(self, *path: str, doing: str, recursion: int = 0) -> Any:  # noqa: ANN401 - JSON
         """Return the metadata of a resource.
@@ -113,7 +126,9 @@ class Daemon:
         call = getattr(node, method)
         with _Failures(self, doing):
             self._knock()
-            answer: Mapping[str, Any] = call(params=dict(params or {}), **words).json()
+            limits = (_CONNECT, _ANSWER)
+            said = call(params=dict(params or {}), timeout=limits, **words)
+            answer: Mapping[str, Any] = said.json()
             return answer
 
     def finish(self, answer: Mapping[str, Any], *, doing: str) -> Any:  # noqa: ANN401 - JSON
@@ -143,9 +158,11 @@ class Daemon:
         """Return the error for something the server said no to."""
         low = said.lower()
         kind: type[BackendFailure] = NotThere if "not found" in low else BackendFailure
+        brief = f"{self.label} refused to {doing}"
         if any(words in low for words in AWAY):
             kind = Away
-        return kind(f"{self.label} refused to {doing}", details=(said,), hint=self.hint_for(said))
+            brief = f"{self.label} does not reach another member of its cluster to {doing}"
+        return kind(brief, details=(said,), hint=self.hint_for(said))
 
     def hint_for(self, said: str) -> str | None:
         """Return what helps; a cluster says many things before it knows that a member is gone."""
@@ -169,7 +186,7 @@ class Daemon:
             raise self._another(hashlib.sha256(der).hexdigest())
         return f"{host}:{port}", link
 
-    def _connected(self) -> pylxd.Client:
+    def _connected(self, greeting: float) -> pylxd.Client:
         try:
             import pylxd
         except ImportError as error:
@@ -183,7 +200,7 @@ class Daemon:
             return pylxd.Client(
                 endpoint=endpoint,
                 session=_session(self.address),
-                timeout=(_CONNECT, _ANSWER),
+                timeout=(_CONNECT, greeting),
                 project=self.address.project or None,
             )
 
@@ -193,11 +210,12 @@ class Daemon:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
                 trial.connect(self.address.endpoint)
 
-    def _untrusted(self) -> BackendFailure:
-        return BackendFailure(
-            f"{self.label} does not trust the certificate {self.address.cert}",
-            hint=f"there: lxc config trust add {self.address.cert} (incus: add-certificate)",
-        )
+    def _check_trust(self, info: Mapping[str, Any]) -> None:
+        if info.get("auth") != "trusted":
+            raise BackendFailure(
+                f"{self.label} does not trust the certificate {self.address.cert}",
+                hint=f"there: lxc config trust add {self.address.cert} (incus: add-certificate)",
+            )
 
     def _another(self, found: str) -> BackendFailure:
         return BackendFailure(
@@ -252,7 +270,7 @@ class _Failures:
             raise self._daemon.refusal(self._doing, str(error)) from error
         if isinstance(error, OSError | exceptions.ClientConnectionFailed):  # requests' are OSErrors
             raise self._daemon.unreachable(error) from error
-        if isinstance(error, Refused | ValueError):
+        if isinstance(error, Refused | ValueError | KeyError | TypeError):
             raise BackendFailure(
                 f"{self._daemon.label} answered nonsense when asked to {self._doing}",
                 details=(str(error)[:500],),

@@ -75,7 +75,10 @@ class LxdMachine(Machine):
             return False
         if self._lifeline is not None and not self._lost.is_set():
             return True
-        return running(self._daemon, self._instance)
+        try:
+            return running(self._daemon, self._instance)
+        except BackendFailure:
+            return False  # out of reach
 
     def stop(self) -> None:
         """End the target; returns when nothing of it is left."""
@@ -99,10 +102,14 @@ class LxdMachine(Machine):
 
 
 def running(daemon: Daemon, instance: str) -> bool:
-    """Say whether an instance is there and runs; one out of reach does not."""
+    """Say whether an instance is there and runs.
+
+    Raises:
+        BackendFailure: the server does not say.
+    """
     try:
         found = daemon.get("instances", instance, doing="look at an instance")
-    except BackendFailure:
+    except NotThere:
         return False
     return str(found.get("status")) == "Running"
 

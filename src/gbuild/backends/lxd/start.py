@@ -133,7 +133,8 @@ class Starter:
 
     def _entry(self, spec: TargetSpec, name: str, guest: Guest, shape: instance.Shape) -> Entry:
         """Return the entry of a target that is being made: until it is whole it is ours alone."""
-        options = [f"{key}={value}" for key, value in sorted(self.options.items())]
+        mine = {**self.options, **self.daemon.address.proofs}  # good in any folder
+        options = [f"{key}={value}" for key, value in sorted(mine.items())]
         return Entry.begun(
             new_id(target_name(spec.name, where="the target's name")),
             spec.name,
