@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from gbuild.formats.located_yaml import Mapping, Node, Sequence, Text
-from gbuild.formats.problems import Problem, nearest
+from gbuild.errors import UsageFailure
+from gbuild.formats.located_yaml import Bounds, Mapping, Node, Place, Sequence, Text, parse
+from gbuild.formats.problems import InvalidText, Problem, nearest, refuse
 from gbuild.model.names import Grammar, shown
+
+Found = TypeVar("Found")
 
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
@@ -161,3 +165,55 @@ def distinct(
         findings.refuse(
             node, f"{what} {shown(name)} stands on line {line} already{differs}", "each name once"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A kind of document: a mapping with the key ``format`` whose value is ``form``.
+
+    Attributes:
+        what: how a problem calls it: "a policy".
+        form: the format's name and version.
+        keys: all that it may have.
+        bounds: how much it may hold.
+        kind: the error of one that is wrong, and that error's hint.
+    """
+
+    what: str
+    form: str
+    keys: Iterable[str]
+    bounds: Bounds
+    kind: type[UsageFailure]
+    hint: str
+
+    def read(self, data: bytes, rest: Callable[[Fields], Found], *, path: str) -> Found:
+        """Return what ``rest`` makes of the fields; ``path`` is the document's in errors.
+
+        An unknown key is a problem, too: it may be the rule that somebody relies on.
+
+        Raises:
+            UsageFailure: one of ``kind``, with every problem found and its place.
+        """
+        findings = Findings()
+        try:
+            root = parse(data, bounds=self.bounds)
+        except InvalidText as error:
+            findings.problems += error.problems
+        else:
+            if isinstance(root, Mapping):
+                found = rest(self._fields(root, findings))
+                findings.problems += findings.warnings
+                if not findings.problems:
+                    return found
+            else:
+                place = root or Text("", Place(1, 1))
+                findings.refuse(place, f"{self.what} is a mapping", f"format: {self.form}")
+        told = refuse(path, data, findings.problems)
+        raise self.kind(told.brief, details=told.details, hint=self.hint)
+
+    def _fields(self, root: Mapping, findings: Findings) -> Fields:
+        fields = Fields(root, self.keys, findings, self.what)
+        form = fields.required("format", expected=self.form)
+        if form is not None and form.value != self.form:
+            findings.refuse(form, f"unknown format {shown(form.value)}", self.form)
+        return fields

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gbuild.errors import UsageFailure
 from gbuild.formats import located_yaml
-from gbuild.formats.fields import Fields, Findings, distinct
+from gbuild.formats.fields import Fields, Findings, Shape, distinct
 from gbuild.formats.located_yaml import Mapping, Node, Sequence, Text
-from gbuild.formats.problems import InvalidText, nearest, refuse
+from gbuild.formats.problems import nearest
 from gbuild.formats.rules import Rules
 from gbuild.model import names
 from gbuild.model.policy import BROKEN, Anyone, ForArtifacts, Person, Policy, Rule
@@ -44,6 +44,16 @@ class PolicyInvalid(UsageFailure):
     """A policy that does not follow its schema; details hold one block per problem."""
 
 
+_SHAPE = Shape(
+    what="a policy",
+    form=FORMAT,
+    keys=_KEYS,
+    bounds=BOUNDS,
+    kind=PolicyInvalid,
+    hint="the keys are in docs/reference/policy.md",
+)
+
+
 def read_policy(data: bytes, *, path: str) -> Policy:
     """Read a policy file.
 
@@ -54,37 +64,15 @@ def read_policy(data: bytes, *, path: str) -> Policy:
     Raises:
         PolicyInvalid: with every problem found and its place.
     """
-    try:
-        node = located_yaml.parse(data, bounds=BOUNDS)
-    except InvalidText as error:
-        raise _invalid(path, data, Findings(problems=list(error.problems))) from error
-    findings = Findings()
-    policy = _Reader(findings).policy(node)
-    findings.problems += findings.warnings  # an unknown key may be the rule somebody relies on
-    if findings.problems:
-        raise _invalid(path, data, findings)
-    return policy
-
-
-def _invalid(path: str, data: bytes, findings: Findings) -> PolicyInvalid:
-    shown = refuse(path, data, findings.problems)
-    return PolicyInvalid(
-        shown.brief, details=shown.details, hint="the keys are in docs/reference/policy.md"
-    )
+    return _SHAPE.read(data, lambda fields: _Reader(fields.findings, fields).policy(), path=path)
 
 
 @dataclass(slots=True)
 class _Reader:
     findings: Findings
-    fields: Fields = field(init=False)
+    fields: Fields
 
-    def policy(self, node: Node | None) -> Policy:
-        if not isinstance(node, Mapping):
-            place = node or Text("", located_yaml.Place(1, 1))
-            self.findings.refuse(place, "a policy is a mapping", f"format: {FORMAT}")
-            return Policy()
-        self.fields = Fields(node, _KEYS, self.findings, "a policy")
-        self._format()
+    def policy(self) -> Policy:
         persons = tuple(self._persons())
         rules = Rules({person.name for person in persons}, self.findings)
         rules.groups(self._mapping("groups", "a name and its rule a line"))
@@ -99,11 +87,6 @@ class _Reader:
             copies=not self._choice("copies", "count", "once"),
             broken=frozenset() if self._choice("broken_entries", "refuse", "ignore") else BROKEN,
         )
-
-    def _format(self) -> None:
-        node = self.fields.required("format", expected=FORMAT)
-        if node is not None and node.value != FORMAT:
-            self.findings.refuse(node, f"unknown format {names.shown(node.value)}", FORMAT)
 
     def _choice(self, key: str, usual: str, other: str) -> bool:
         return self.fields.choice(key, (usual, other)) == other

@@ -7,9 +7,7 @@ from datetime import date
 
 from gbuild.errors import UsageFailure
 from gbuild.formats import located_yaml
-from gbuild.formats.fields import Fields, Findings
-from gbuild.formats.located_yaml import Mapping, Text
-from gbuild.formats.problems import InvalidText, refuse
+from gbuild.formats.fields import Fields, Shape
 from gbuild.model import names
 from gbuild.model.check import Waiver
 
@@ -25,6 +23,16 @@ class WaiversInvalid(UsageFailure):
     """Waivers that do not follow their schema; details hold one block per problem."""
 
 
+_SHAPE = Shape(
+    what="a file of waivers",
+    form=FORMAT,
+    keys=("format", "waivers"),
+    bounds=BOUNDS,
+    kind=WaiversInvalid,
+    hint="the keys are in docs/reference/gcheck.md",
+)
+
+
 def parse_waivers(data: bytes, *, path: str) -> tuple[Waiver, ...]:
     """Read a file of waivers.
 
@@ -35,26 +43,12 @@ def parse_waivers(data: bytes, *, path: str) -> tuple[Waiver, ...]:
     Raises:
         WaiversInvalid: with every problem found and its place.
     """
-    try:
-        node = located_yaml.parse(data, bounds=BOUNDS)
-    except InvalidText as error:
-        raise _invalid(path, data, Findings(problems=list(error.problems))) from error
-    findings = Findings()
-    waivers: tuple[Waiver, ...] = ()
-    if isinstance(node, Mapping):
-        fields = Fields(node, ("format", "waivers"), findings, "a file of waivers")
-        form = fields.required("format", expected=FORMAT)
-        if form is not None and form.value != FORMAT:
-            findings.refuse(form, f"unknown format {names.shown(form.value)}", FORMAT)
-        entries = fields.mappings("waivers", ", ".join(_KEYS))
-        waivers = tuple(_waiver(Fields(entry, _KEYS, findings, "a waiver")) for entry in entries)
-    else:
-        place = node or Text("", located_yaml.Place(1, 1))
-        findings.refuse(place, "a file of waivers is a mapping", f"format: {FORMAT}")
-    findings.problems += findings.warnings  # an unknown key may be what somebody relies on
-    if findings.problems:
-        raise _invalid(path, data, findings)
-    return waivers
+    return _SHAPE.read(data, _waivers, path=path)
+
+
+def _waivers(fields: Fields) -> tuple[Waiver, ...]:
+    entries = fields.mappings("waivers", ", ".join(_KEYS))
+    return tuple(_waiver(Fields(one, _KEYS, fields.findings, "a waiver")) for one in entries)
 
 
 def _waiver(fields: Fields) -> Waiver:
@@ -89,10 +83,3 @@ def _is_day(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _invalid(path: str, data: bytes, findings: Findings) -> WaiversInvalid:
-    shown = refuse(path, data, findings.problems)
-    return WaiversInvalid(
-        shown.brief, details=shown.details, hint="the keys are in docs/reference/gcheck.md"
-    )
