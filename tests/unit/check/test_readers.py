@@ -144,6 +144,17 @@ def test_objects_that_grow_too_large_are_not_unpacked(monkeypatch: pytest.Monkey
         git.git_pack(bundle)
 
 
+def test_an_object_that_grows_too_large_is_no_equal_of_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, two = (zlib.compress(b"blob 10\0begins ok" + end) for end in (b"1", b"2"))
+    assert git.git_object(one).members[0].data == b"begins ok1"
+    monkeypatch.setattr(git, "LARGEST", 17)
+    with pytest.raises(TooLarge):
+        git.git_object(one)
+    assert diagnose("object", one, two).unknown
+
+
 def test_functions_are_named_as_they_lie_in_memory() -> None:
     names = b"\0late\0early\0datum\0elsewhere\0"
     rows = ((1, 2, 1, 64), (6, 2, 1, 16), (12, 1, 1, 32), (18, 2, 0, 0))

@@ -70,8 +70,12 @@ def is_git_object(data: bytes) -> bool:
 
 
 def git_object(data: bytes) -> Container:
-    """Unpack an object."""
-    inner = zlib.decompressobj().decompress(data, LARGEST)
+    """Unpack an object.
+
+    Raises:
+        ValueError, zlib.error: it is broken, or too large.
+    """
+    inner, _ = _unpacked(data, 0, LARGEST)
     head, _, rest = inner.partition(b"\0")
     return Container("git", (Member(head.split(b" ")[0].decode("ascii"), rest),))
 
