@@ -17,6 +17,7 @@ _PIECES = 4_000_000
 _STOPS = frozenset(bytes((byte,)) for byte in b" \t,;<>{}()[]&|")
 """What ends a piece of a line."""
 
+_Piece = tuple[bytes, ...]
 Opcode = tuple[str, int, int, int, int]
 """As difflib writes it: what is to be done, and the places in both sequences."""
 
@@ -61,44 +62,52 @@ def ends(one: Sequence[object], two: Sequence[object]) -> tuple[int, int]:
     return head, alike(one[head:][::-1], two[head:][::-1])
 
 
-def comparable(one: Sequence[bytes], two: Sequence[bytes]) -> bool:
-    """Say whether :func:`opcodes` is quick for two lines."""
-    head, tail = ends(one, two)
-    here, there = one[head : len(one) - tail], two[head : len(two) - tail]
-    if len(here) * len(there) <= _TOKENS:
-        return True
-    return len(_pieces(here)) * len(_pieces(there)) <= _PIECES
+class Words:
+    """The words of two lines, to be compared; those of long lines piece by piece."""
+
+    def __init__(self, one: Sequence[bytes], two: Sequence[bytes]) -> None:
+        self._head, tail = ends(one, two)
+        self._one = one[self._head : len(one) - tail]
+        self._two = two[self._head : len(two) - tail]
+        self._short = len(self._one) * len(self._two) <= _TOKENS
+        self._pieces: tuple[list[_Piece], list[_Piece]] = ([], [])
+        if not self._short:
+            self._pieces = _pieces(self._one), _pieces(self._two)
+
+    @property
+    def quick(self) -> bool:
+        """Say whether comparing them is quick."""
+        pieces, others = self._pieces
+        return self._short or len(pieces) * len(others) <= _PIECES
+
+    def opcodes(self) -> Iterator[Opcode]:
+        """Compare them."""
+        head = self._head
+        if head:
+            yield "equal", 0, head, 0, head
+        for tag, i1, i2, j1, j2 in self._middle():
+            yield tag, head + i1, head + i2, head + j1, head + j2
+
+    def _middle(self) -> Iterator[Opcode]:
+        one, two = self._one, self._two
+        if self._short:
+            yield from SequenceMatcher(None, one, two, autojunk=False).get_opcodes()
+            return
+        pieces, others = self._pieces
+        starts, starts_b = _starts(pieces), _starts(others)
+        for tag, i1, i2, j1, j2 in blocks(pieces, others):
+            x1, x2, y1, y2 = starts[i1], starts[i2], starts_b[j1], starts_b[j2]
+            if tag == "equal" or (x2 - x1) * (y2 - y1) > _TOKENS:
+                yield tag, x1, x2, y1, y2
+                continue
+            inner = SequenceMatcher(None, one[x1:x2], two[y1:y2], autojunk=False).get_opcodes()
+            for tag_, k1, k2, l1, l2 in inner:
+                yield tag_, x1 + k1, x1 + k2, y1 + l1, y1 + l2
 
 
-def opcodes(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[Opcode]:
-    """Compare the words of two lines; those of long ones piece by piece."""
-    head, tail = ends(one, two)
-    here, there = one[head : len(one) - tail], two[head : len(two) - tail]
-    if head:
-        yield "equal", 0, head, 0, head
-    for tag, i1, i2, j1, j2 in _middle(here, there):
-        yield tag, head + i1, head + i2, head + j1, head + j2
-
-
-def _middle(one: Sequence[bytes], two: Sequence[bytes]) -> Iterator[Opcode]:
-    if len(one) * len(two) <= _TOKENS:
-        yield from SequenceMatcher(None, one, two, autojunk=False).get_opcodes()
-        return
-    pieces, others = _pieces(one), _pieces(two)
-    starts, starts_b = _starts(pieces), _starts(others)
-    for tag, i1, i2, j1, j2 in blocks(pieces, others):
-        x1, x2, y1, y2 = starts[i1], starts[i2], starts_b[j1], starts_b[j2]
-        if tag == "equal" or (x2 - x1) * (y2 - y1) > _TOKENS:
-            yield tag, x1, x2, y1, y2
-            continue
-        inner = SequenceMatcher(None, one[x1:x2], two[y1:y2], autojunk=False).get_opcodes()
-        for tag_, k1, k2, l1, l2 in inner:
-            yield tag_, x1 + k1, x1 + k2, y1 + l1, y1 + l2
-
-
-def _pieces(words: Sequence[bytes]) -> list[tuple[bytes, ...]]:
+def _pieces(words: Sequence[bytes]) -> list[_Piece]:
     """Part a line behind its commas, brackets and spaces."""
-    found: list[tuple[bytes, ...]] = []
+    found: list[_Piece] = []
     at = 0
     for number, word in enumerate(words, 1):
         if word in _STOPS:
@@ -107,6 +116,6 @@ def _pieces(words: Sequence[bytes]) -> list[tuple[bytes, ...]]:
     return [*found, tuple(words[at:])]
 
 
-def _starts(pieces: Sequence[tuple[bytes, ...]]) -> list[int]:
+def _starts(pieces: Sequence[_Piece]) -> list[int]:
     """Return where each piece starts, and the end."""
     return [0, *accumulate(map(len, pieces))]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from gbuild.check.diagnose.differences import Change, Difference, Order
-from gbuild.check.diagnose.sequences import LINES, blocks, comparable, ends, opcodes
+from gbuild.check.diagnose.sequences import LINES, Words, blocks, ends
 
 _LONGEST = 1 << 18
 """Bytes of a line that is compared word by word."""
@@ -218,7 +218,8 @@ def of_lines(
     if a == b:
         return
     one, two = _TOKEN.findall(a[:_LONGEST]), _TOKEN.findall(b[:_LONGEST])
-    if max(len(a), len(b)) > _LONGEST or not comparable(one, two):
+    words = Words(one, two)
+    if max(len(a), len(b)) > _LONGEST or not words.quick:
         yield Change(where=where, a=a[: 1 << 16], b=b[: 1 << 16], line=line)
         return
     if one != two and Counter(one) == Counter(two) and (items := _items_moved(a, b)):
@@ -230,9 +231,10 @@ def of_lines(
         a, b, here, there = listed
         yield Order(where=where, kind="line", a=_texts(here), b=_texts(there), whole=False)
         one, two = _TOKEN.findall(a), _TOKEN.findall(b)
+        words = Words(one, two)
     text = above[-CONTEXT:].decode("utf-8", "replace")
     starts, starts_b = _starts(one), _starts(two)
-    for tag, i1, i2, j1, j2 in opcodes(one, two):
+    for tag, i1, i2, j1, j2 in words.opcodes():
         gone = b"".join([*one[i1:i2], *two[j1:j2]])
         if tag != "equal" and not (listed and _SEPARATORS.fullmatch(gone)):
             head, tail = _shared(b"".join(one[i1:i2]), b"".join(two[j1:j2]))
