@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -31,7 +31,7 @@ from gbuild.target.contract import BackendContract, Start, killed
 from gbuild.target.contract.base import LIMITS
 from gbuild.target.registry import Registry
 
-from . import libvirt_daemon, person
+from . import every_run, libvirt_daemon, person
 from .kvm_image import bootable
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _RANDOM = "cat /proc/sys/kernel/random/uuid; head -c 16 /dev/urandom | sha256sum
 class TestKvm(BackendContract):
     kind = KvmBackend
     kills = 3
-    files = 1_000  # trees go the same way as on userns
+    files: ClassVar = every_run.files(1_000)
     patience = 5.0  # emulation is slow, and two of it side by side are slower
 
     @pytest.fixture(scope="class", autouse=True)
