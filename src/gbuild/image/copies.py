@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 from pathlib import Path
 
+from gbuild.host import processor
 from gbuild.host.idmap import IdMap, current
 from gbuild.host.sandbox.layout import Disorder, Layout, Overlay
 from gbuild.host.store import Store
@@ -75,9 +76,13 @@ class Copies:
         """Unpack the image into the store, or begin to check what was unpacked before.
 
         ``elsewhere``: the target will be started by another process, which checks for itself.
+
+        Raises:
+            HostFailure: its programs do not run on this host.
         """
         if self.trees is not None:
             return
+        processor.check_runs(image.environment.arch)
         known = unpacked.prepare(image, store=self._store, idmap=self.idmap, sink=self._sink)
         if known and not elsewhere and image.key not in self._checked:
             self._begin(image.key, image.sha256)
@@ -118,11 +123,16 @@ class Copies:
 
     @contextmanager
     def tree(self, image: Image) -> Iterator[Path]:
-        """Hold the image's tree; it is checked at its first use in this process."""
+        """Hold the image's tree; it is checked at its first use in this process.
+
+        Raises:
+            HostFailure: its programs do not run on this host.
+        """
         if self.trees is not None:
             with self.trees(image) as tree:
                 yield tree
             return
+        processor.check_runs(image.environment.arch)
         early = self._early.get(image.key)
         fresh = image.key not in self._checked and not (early and early.passed(image))
         with unpacked.tree(

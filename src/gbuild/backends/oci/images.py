@@ -16,6 +16,7 @@ from pathlib import Path
 from gbuild.backends.oci import layout
 from gbuild.backends.oci.engine import Engine
 from gbuild.errors import BackendFailure, Busy, Unavailable, UsageFailure, WrongHash
+from gbuild.host import processor
 from gbuild.host.store import Store
 from gbuild.model.event import Event, Sink
 from gbuild.model.image import Image
@@ -55,7 +56,9 @@ class Images:
             WrongHash: the engine computed another digest than we did.
             BackendFailure: it could not be imported.
             Unavailable: the store has lost its tar.
+            HostFailure: its programs do not run on this host, where the engine is, too.
         """
+        processor.check_runs(image.environment.arch)
         self._store.present(image.sha256)
         oci = layout.describe(image)
         if (found := self._find(oci.identity)) is None:

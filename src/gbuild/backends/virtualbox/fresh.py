@@ -183,7 +183,10 @@ def way_of(entry: Entry) -> Way:
 def _refuse_architecture(spec: TargetSpec) -> None:
     arch = spec.image.environment.arch
     if arch not in ("amd64", "i386"):
-        raise UsageFailure(f"the backend virtualbox starts amd64 and i386, not {arch}")
+        raise UsageFailure(
+            f"the backend virtualbox starts amd64 and i386, not {arch}",
+            hint="choose another: --backend userns on a host of that architecture",
+        )
 
 
 def _processors(spec: TargetSpec) -> int:

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from gbuild.errors import Busy, GbuildError, UsageFailure
+from gbuild.host.store import Store
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend, Machine
 from gbuild.target.contract.base import Contract, Start
 
+_FOREIGN = "riscv64"
+"""An architecture that few hosts have."""
+
 
 class LifeContract(Contract):
     """Starting, stopping, detaching."""
+
+    def test_an_image_that_is_gone_is_told(
+        self, backend: Backend, image: Image, store: Store
+    ) -> None:
+        """Its tar, that is: somebody removed it from the store."""
+        lost = "e" * 64
+        gone = replace(image, key=lost, sha256=lost, tar=store.blob(lost))
+        self._refused(backend, gone, says=(lost,))
+
+    def test_an_image_of_another_architecture_is_told(self, backend: Backend, image: Image) -> None:
+        if Path("/proc/sys/fs/binfmt_misc", f"qemu-{_FOREIGN}").exists():
+            pytest.skip(f"an emulator for {_FOREIGN} is set up here")
+        environment = replace(image.environment, arch=_FOREIGN)
+        foreign = replace(image, key="f" * 64, environment=environment)
+        self._refused(backend, foreign, says=(_FOREIGN, "architecture"))
+
+    def _refused(self, backend: Backend, image: Image, *, says: tuple[str, ...]) -> None:
+        """Check that an image is not started, that it is told why and what helps."""
+        with pytest.raises(GbuildError) as caught:
+            backend.start(self.spec(image, name="refused"))
+        told = " ".join((caught.value.brief, *caught.value.details, caught.value.hint or ""))
+        assert any(word in told for word in says), told
+        assert caught.value.hint
+        assert "refused" not in [one.name for one in backend.targets()]
+        backend.discard(image.key)
 
     def test_every_target_is_fresh(self, start: Start) -> None:
         first = start(name="fresh")
