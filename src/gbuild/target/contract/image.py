@@ -11,6 +11,8 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 
+import pytest
+
 from gbuild.host.files import write_atomically
 from gbuild.host.process import CLEAN_ENVIRONMENT, run
 from gbuild.host.store import Store
@@ -21,20 +23,8 @@ _TOOLS = (
     *("bash", "sh", "env", "true", "false", "test", "id", "cat", "head", "tail", "tar", "mkdir"),
     *("rm", "ls", "stat", "chmod", "touch", "sleep", "setsid", "hostname", "ln", "cp", "ps", "wc"),
     *("stty", "sort", "find", "printf", "readlink", "sha256sum", "timeout", "tr", "grep", "yes"),
-    *(
-        "xargs",
-        "chown",
-        "df",
-        "dd",
-        "mkfifo",
-        "seq",
-        "uname",
-        "nproc",
-        "kill",
-        "pkill",
-        "mount",
-        "umount",
-    ),
+    *("xargs", "chown", "df", "dd", "mkfifo", "seq", "uname", "nproc", "kill", "pkill", "mount"),
+    "umount",
 )
 _SERVER = ("/usr/sbin/sshd", "/usr/lib/openssh/sftp-server")
 _ACCOUNTS = {
@@ -94,8 +84,14 @@ def _environment() -> Environment:
 
 
 def _needed() -> Iterator[Path]:
-    """Yield the programs and the libraries they are linked with."""
-    tools = [tool for tool in (*map(_find, _TOOLS), *map(Path, _SERVER)) if tool.exists()]
+    """Yield the programs and the libraries they are linked with; fail the test without them."""
+    tools = (*map(_find, _TOOLS), *map(Path, _SERVER))
+    if missing := [tool.name for tool in tools if not tool.exists()]:
+        pytest.fail(
+            f"the contract's image is made of this host's programs; missing: {', '.join(missing)}"
+            " (sudo apt-get install openssh-server procps mount hostname)",
+            pytrace=False,
+        )
     yield from tools
     listed = run(["ldd", *tools], check=False).stdout.decode()
     yield from map(Path, re.findall(r"(/\S+) \(0x", listed))
