@@ -47,6 +47,11 @@ class GbuildError(Exception):
         self.details = details
         self.hint = hint
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The brief with the details below it, for an error that tells of several."""
+        return (self.brief, *(f"  {line}" for line in self.details))
+
     def retold(
         self, brief: str, *, details: tuple[str, ...], hint: str | None = None
     ) -> GbuildError:

@@ -110,7 +110,7 @@ def together(problems: Sequence[GbuildError], what: str) -> GbuildError:
         return problems[0]
     details: list[str] = []
     for one in problems:
-        details += [one.brief, *(f"  {line}" for line in one.details)]
+        details += one.lines
         details += [f"  hint: {one.hint}"] if one.hint else []
     kind = WrongHash if any(isinstance(one, WrongHash) for one in problems) else Unavailable
     return kind(f"{len(problems)} {what}", details=tuple(details))

@@ -96,11 +96,7 @@ def _outcomes(results: Sequence[JobOutcome | GbuildError]) -> tuple[JobOutcome, 
     if len(failed) == 1:
         raise failed[0]
     if failed:
-        details = [line for error in failed for line in (error.brief, *_indented(error.details))]
+        details = tuple(line for error in failed for line in error.lines)
         brief = f"{len(failed)} of {len(results)} jobs failed"
-        raise failed[0].retold(brief, details=tuple(details)) from failed[0]
+        raise failed[0].retold(brief, details=details) from failed[0]
     return tuple(result for result in results if isinstance(result, JobOutcome))
-
-
-def _indented(lines: Sequence[str]) -> list[str]:
-    return [f"  {line}" for line in lines]

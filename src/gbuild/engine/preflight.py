@@ -181,7 +181,7 @@ def refuse(
         return
     details = tuple(f"{p.text}" + (f"  ({p.mend})" if p.mend else "") for p in found)
     if (other := also()) is not None:
-        details = (*details, other.brief, *(f"  {line}" for line in other.details))
+        details = (*details, *other.lines)
     if len(details) == 1:
         raise HostFailure(found[0].text, hint=found[0].mend)
     raise HostFailure("this host is not ready for the build", details=details)

@@ -269,8 +269,6 @@ def _summary(failures: Sequence[GbuildError]) -> GbuildError:
     if len(failures) == 1:
         return failures[0]
     wrong = any(isinstance(one, WrongHash) for one in failures)
-    details = [
-        line for one in failures for line in (one.brief, *(f"  {text}" for text in one.details))
-    ]
+    details = [line for one in failures for line in one.lines]
     kind = WrongHash if wrong else Unavailable
     return kind(f"{len(failures)} files could not be fetched", details=tuple(details))

@@ -251,11 +251,7 @@ def _pause(seconds: float) -> None:
 
 def _verdict(what: str, reasons: Sequence[GbuildError]) -> GbuildError:
     """Sum up: distrust weighs more than absence, one reason stands for itself."""
-    lines = tuple(
-        dict.fromkeys(
-            line for one in reasons for line in (one.brief, *(f"  {d}" for d in one.details))
-        )
-    )
+    lines = tuple(dict.fromkeys(line for one in reasons for line in one.lines))
     if len({one.brief for one in reasons}) == 1:
         return reasons[0]
     kind = Untrusted if isinstance(reasons[0], Untrusted) else Unavailable
