@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
@@ -268,13 +270,13 @@ def test_a_daemon_that_dies_in_mid_build_is_told(make: Make, server: Server, ima
 
 @pytest.fixture
 def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """Another server, which gets a second to say who it is; it is dead at the end."""
+    """Another server, which gets half a second to say who it is; it is dead at the end."""
     with lxd_server.running("dir") as second:
 
         class Hasty(Daemon):
             def __init__(self, address: Address) -> None:
                 hurry = address.endpoint == str(second.socket)
-                super().__init__(address, **({"greeting": 1.0} if hurry else {}))
+                super().__init__(address, **({"greeting": 0.5} if hurry else {}))
 
         monkeypatch.setattr(backend_module, "Daemon", Hasty)
         try:
@@ -305,6 +307,28 @@ def test_a_server_that_is_frozen_or_dead_costs_another_ones_targets_nothing(
     finally:
         registry.remove(far.id)
         make().attach("near").stop()
+
+
+@pytest.mark.parametrize("said", ["[]", '{"type": "sync"}', '{"type": "sync", "metadata": []}'])
+def test_a_server_that_says_nonsense_of_itself_is_told(said: str, tmp_path: Path) -> None:
+    place = tmp_path / "socket"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(said)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        listening.settimeout(60)
+
+        def serve() -> None:
+            listening.accept()[0].close()  # it looks first whether anybody is there
+            with listening.accept()[0] as link:
+                link.recv(1 << 16)
+                link.sendall(head + said.encode())
+
+        with ThreadPoolExecutor(1) as beside:
+            served = beside.submit(serve)
+            with pytest.raises(BackendFailure, match="nonsense when asked to say who it is"):
+                Daemon(Address(endpoint=str(place)))
+            served.result()
 
 
 def _check_states(backend: LxdBackend, told: list[Event], silent: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
@@ -127,8 +126,14 @@ class Servers(Generic[Place, Link]):
         for entry in self._registry.entries():
             with suppress(GbuildError):  # told when it is the entry's turn
                 places[self._place(entry)] = None
-        with ThreadPoolExecutor(max_workers=max(1, len(places))) as beside:
-            list(beside.map(self._try, places))
+        threads = [
+            threading.Thread(target=self._try, args=(place,), daemon=True)  # ctrl-C need not wait
+            for place in places
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
 
     def _try(self, place: Place) -> None:
         with suppress(GbuildError):  # remembered, see link

@@ -60,7 +60,6 @@ class Daemon:
         self._client = self._connected(greeting)
         info = self._client.host_info
         environment = info.get("environment", {})
-        self._check_trust(info)
         self.flavour = str(environment.get("server", "lxd"))
         self.version = str(environment.get("server_version", ""))
         self.certificate = str(environment.get("certificate_fingerprint", ""))
@@ -79,7 +78,7 @@ class Daemon:
         Raises:
             BackendFailure: it is not, or does not.
         """
-        with _Failures(self, "answer"):
+        with _Failures(self, "say who it is"):
             self._knock()
             self._check_trust(self._client.api.get().json()["metadata"])
         return True
@@ -195,22 +194,29 @@ class Daemon:
         endpoint = self.address.endpoint
         if not self.address.remote:  # a path that is not there would be taken for a URL
             endpoint = f"http+unix://{quote(endpoint, safe='')}"
-        with _Failures(self, "answer"):
+        with _Failures(self, "say who it is"):
             self._knock()
-            return pylxd.Client(
+            client = pylxd.Client(
                 endpoint=endpoint,
                 session=_session(self.address),
                 timeout=(_CONNECT, greeting),
                 project=self.address.project or None,
             )
+            self._check_trust(client.host_info)
+            return client
 
     def _knock(self) -> None:
         """Find out whether anybody listens: pylxd would leave its socket open if not."""
         if not self.address.remote:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
+                trial.settimeout(
+                    _CONNECT
+                )  # also: does not wait for room in the line of a frozen one
                 trial.connect(self.address.endpoint)
 
-    def _check_trust(self, info: Mapping[str, Any]) -> None:
+    def _check_trust(self, info: Any) -> None:  # noqa: ANN401 - JSON
+        if not isinstance(info, dict) or not isinstance(info.get("environment", {}), dict):
+            raise TypeError(f"it describes itself by {info!r}")
         if info.get("auth") != "trusted":
             raise BackendFailure(
                 f"{self.label} does not trust the certificate {self.address.cert}",
