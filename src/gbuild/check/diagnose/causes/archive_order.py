@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Difference, Order
+from gbuild.check.diagnose.sequences import alike
 
 
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Order(kind="tar" | "zip" | "ar" | "cpio" as kind, a=a, b=b):
-            first = next(n for n, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
+            first = alike(a, b)
             return f"{kind} member {first + 1} {versus(a[first], b[first])}"
         case _:
             pass

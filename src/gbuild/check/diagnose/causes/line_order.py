@@ -6,6 +6,7 @@ import re
 
 from gbuild.check.diagnose.cause import Cause, versus
 from gbuild.check.diagnose.differences import Difference, Order
+from gbuild.check.diagnose.sequences import alike
 
 _IMPORT = re.compile(
     r"\s*(?:(?:import|from|#\s*include|require|using|\w+ = require)\b|use\s+[\w:]+\s*(?:qw.*)?;)"
@@ -16,7 +17,7 @@ _IMPORT = re.compile(
 def _explains(difference: Difference) -> str | None:
     match difference:
         case Order(kind="text", a=a, b=b) if not all(map(_IMPORT.match, a)):
-            first = next(n for n, (x, y) in enumerate(zip(a, b, strict=True)) if x != y)
+            first = alike(a, b)
             return f"line {first + 1} {versus(a[first].strip(), b[first].strip())}"
         case _:
             pass
