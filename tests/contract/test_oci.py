@@ -17,7 +17,7 @@ from . import every_run, person, whole_host
 _HERE = Path(__file__).parent
 _PYTEST = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q")
 _OF_ITS_OWN = ("unshare", "--net", "--mount", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
-_ENGINES_OWN = "network or killed or root_folder or detached or limits or daemon"
+_ENGINES_OWN = "network or killed or prune or root_folder or detached or limits or daemon"
 """Tests of what the engine does; the rest is above it, and the same with podman."""
 
 if shutil.which("podman") is None:
