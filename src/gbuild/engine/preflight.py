@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -101,7 +103,7 @@ def memory_warnings(host: Host, options: BuildOptions, jobs: int) -> tuple[str, 
 
 
 def backend_problems(backend: Backend, store: Store) -> tuple[Problem, ...]:
-    """Ask a backend what it misses on this host, once in the life of the host's kernel.
+    """Ask a backend what it misses on this host, once for its options and the host's kernel.
 
     That it missed nothing is noted in the store. What changes later shows when a target does
     not start; :func:`missing` is asked again then.
@@ -131,7 +133,8 @@ def backend_warnings(backend: Backend, store: Store, options: BuildOptions) -> t
 
 
 def _record(backend: Backend, store: Store) -> Path:
-    return store.root / "probed" / f"{backend.name}-{os.getuid()}-{_boot()}"
+    options = hashlib.sha256(json.dumps(sorted(backend.options.items())).encode()).hexdigest()
+    return store.root / "probed" / f"{backend.name}-{os.getuid()}-{_boot()}-{options[:8]}"
 
 
 def missing(findings: Iterable[Finding]) -> tuple[Problem, ...]:

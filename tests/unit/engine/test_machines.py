@@ -52,6 +52,7 @@ class FakeBackend(Backend):
         self.machines: dict[str, FakeMachine] = {}
         self.detached: list[str] = []
         self.broken: tuple[Finding, ...] = ()
+        self.options = {}
 
     def probe(self) -> tuple[Finding, ...]:
         return self.broken
@@ -169,6 +170,8 @@ def test_a_host_is_asked_once(backend: FakeBackend, tmp_path: Path) -> None:
     assert not preflight.backend_problems(backend, store)
     backend.broken = (Finding("uidmap", "missing", "newuidmap is gone", "mend"),)
     assert not preflight.backend_problems(backend, store)
+    backend.options = {"pool": "fats"}
+    assert preflight.backend_problems(backend, store)
 
 
 def test_what_this_kernel_cannot_is_told_at_every_build(

@@ -202,6 +202,7 @@ def test_docker_without_a_map_of_users_is_roots() -> None:
         ("docker", "Cannot connect to ... Is the docker daemon running?", "systemctl start docker"),
         ("docker", "permission denied while trying to connect", "usermod"),
         ("podman", 'exec: "newuidmap": not found', "uidmap"),
+        ("podman", 'Error: default OCI runtime "crun" not found: invalid argument', "runtime=runc"),
         ("podman", "open /dev/net/tun: permission denied", "chmod 0666"),
     ],
 )
@@ -233,6 +234,19 @@ def test_an_own_storage_has_a_folder_with_a_short_name(tmp_path: Path) -> None:
     assert found.run.parent == Path("/tmp")
     assert len(str(found.run)) < 16
     assert found.environment["XDG_RUNTIME_DIR"] == str(found.run)
+    assert not found.run.exists()
+
+
+def test_a_storage_that_cannot_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
+    podman, file = tmp_path / "podman", tmp_path / "file"
+    podman.touch(mode=0o755)
+    file.touch()
+    found = engine.find(
+        {"engine": str(podman), "storage": str(file / "below")}, {}, Store(tmp_path)
+    )
+    with pytest.raises(HostFailure, match=f"storage {file}/below cannot be made: Not a directory"):
+        found.wake()
+    assert found.run is not None
     assert not found.run.exists()
 
 

@@ -40,14 +40,15 @@ _PASSED = (
 class Engine:
     """One container engine as this person reaches it.
 
-    ``flags`` go before every command; ``run`` is the folder of what does not outlive a boot (of
-    an own storage only).
+    ``flags`` go before every command; ``storage`` is the folder of a storage of our own, ``run``
+    that of what of it does not outlive a boot.
     """
 
     kind: Kind
     program: Path
     flags: tuple[str, ...]
     environment: Mapping[str, str]
+    storage: Path | None = None
     run: Path | None = None
 
     def argv(self, *words: str) -> tuple[str, ...]:
@@ -102,11 +103,13 @@ class Engine:
         )
 
     def wake(self) -> None:
-        """Make the folder of an own storage, and empty it after a boot.
+        """Make the folders of an own storage, and empty what does not outlive a boot.
 
         Raises:
-            HostFailure: somebody else has a folder of that name.
+            HostFailure: the storage cannot be made, or somebody else has a folder of that name.
         """
+        if self.storage is not None:
+            _make_storage(self.storage)
         if self.run is not None:
             _make_private(self.run)
             _renew(self.run)
@@ -131,18 +134,25 @@ class Engine:
         return BackendFailure(brief, details=tuple(lines[-8:]), hint=_remedy(self.kind, text))
 
 
+_REMEDIES = (
+    ("newuidmap", "sudo apt-get install uidmap, and gdoctor for the range of users"),
+    ("subuid", "sudo apt-get install uidmap, and gdoctor for the range of users"),
+    ("default OCI runtime", "install that runtime, or name another: --backend-option runtime=runc"),
+    (
+        "exec format error",
+        "the image's programs are of another architecture: use a host that runs them",
+    ),
+    ("/dev/net/tun", "sudo chmod 0666 /dev/net/tun"),
+)
+"""What an engine says, and what helps."""
+
+
 def _remedy(kind: Kind, text: str) -> str | None:
     if "no space left on device" in text.lower():
         return "free some space, or use another folder with --store"
     if kind == "docker" and ("daemon running" in text or "permission denied" in text):
         return "sudo systemctl start docker; sudo usermod -aG docker $USER (or use podman)"
-    if "newuidmap" in text or "subuid" in text:
-        return "sudo apt-get install uidmap, and gdoctor for the range of users"
-    if "exec format error" in text:
-        return "the image's programs are of another architecture: use a host that runs them"
-    if "/dev/net/tun" in text:
-        return "sudo chmod 0666 /dev/net/tun"
-    return None
+    return next((remedy for words, remedy in _REMEDIES if words in text), None)
 
 
 def find(options: Mapping[str, str], environment: Mapping[str, str], store: Store) -> Engine:
@@ -164,11 +174,13 @@ def find(options: Mapping[str, str], environment: Mapping[str, str], store: Stor
     if storage == "default":
         flags = (*flags, *_groups(passed))
         return Engine(kind=kind, program=program, flags=flags, environment=passed)
-    place = store.root / "oci" / str(os.geteuid()) if storage == "own" else Path(storage)
+    place = store.root / "oci" / str(os.geteuid()) if storage == "own" else Path(storage).absolute()
     run = _run_folder(place)
     passed = {**_bus(passed), "XDG_RUNTIME_DIR": str(run)}
     flags = (*flags, *_groups(passed), *_folders(place, run))
-    return Engine(kind=kind, program=program, flags=flags, environment=passed, run=run)
+    return Engine(
+        kind=kind, program=program, flags=flags, environment=passed, storage=place, run=run
+    )
 
 
 def _program(wanted: str) -> Path:
@@ -220,8 +232,18 @@ def _run_folder(place: Path) -> Path:
     Its name is the same in every session (podman insists) and short (a socket's path below it
     must stay under the 108 bytes of unix(7)).
     """
-    digest = hashlib.sha256(f"{os.geteuid()} {place.absolute()}".encode()).digest()
+    digest = hashlib.sha256(f"{os.geteuid()} {place}".encode()).digest()
     return Path("/tmp") / f"gb{base64.b32encode(digest[:5]).decode().lower()}"
+
+
+def _make_storage(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostFailure(
+            f"podman's storage {folder} cannot be made: {error.strerror}",
+            hint="another folder: --backend-option storage=FOLDER",
+        ) from error
 
 
 def _make_private(folder: Path) -> None:
