@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,16 +130,21 @@ def test_one_of_the_jobs_is_the_same_on_oci(
     with ready("oci", commands, place) as (here, work):
         path = _one_job(locked_zlib, work)
         words = ("--workspace", work, "--backend", "oci", "-j", "1", "--json")
-        answer = here.run("gbuild", *words, path, cwd=work).answer
-        _compare(answer, side_by_side[0])
+        with _looked_after(here, path, "oci"):
+            answer = here.run("gbuild", *words, path, cwd=work).answer
+            _compare(answer, side_by_side[0])
+            _build_on(here, path, answer["jobs"][0]["facts"]["image_digest"])
 
-        digest = answer["jobs"][0]["facts"]["image_digest"]
-        head = path.read_text().partition("script: |")[0]
-        path.write_text(f"{head}docker_image_digests: ['{digest}']\nscript: |\n  true\n")
-        named = ("--backend-option", "image=descriptor", "--backend-option", "storage=own")
-        facts = here.run("gbuild", *words, *named, path, cwd=work).answer["jobs"][0]["facts"]
-        assert facts["image_from"] == "the engine"
-        assert (facts["image_digest"], facts["drift"]) == (digest, "none")
+
+def _build_on(here: Commands, path: Path, digest: str) -> None:
+    """Build on an image of the engine that the descriptor names."""
+    head = path.read_text().partition("script: |")[0]
+    path.write_text(f"{head}docker_image_digests: ['{digest}']\nscript: |\n  true\n")
+    named = ("--backend-option", "image=descriptor", "--backend-option", "storage=own")
+    words = ("--workspace", path.parent, "--backend", "oci", "-j", "1", "--json", *named)
+    facts = here.run("gbuild", *words, path, cwd=path.parent).answer["jobs"][0]["facts"]
+    assert facts["image_from"] == "the engine"
+    assert (facts["image_digest"], facts["drift"]) == (digest, "none")
 
 
 @pytest.mark.root
@@ -148,7 +155,24 @@ def test_one_of_the_jobs_is_the_same_on_lxd(
     with ready("lxd", commands, place) as (here, work):
         path = _one_job(locked_zlib, work)
         words = ("--backend", "lxd", "-j", "1", "--json")
-        _compare(here.run("gbuild", *words, path, cwd=work).answer, side_by_side[0])
+        with _looked_after(here, path, "lxd"):
+            _compare(here.run("gbuild", *words, path, cwd=work).answer, side_by_side[0])
+
+
+@contextmanager
+def _looked_after(here: Commands, path: Path, backend: str) -> Iterator[None]:
+    """Have gbase make a backend's image of the one job before, list, remove and prune it after."""
+    work = path.parent
+    own = ("--backend", backend, "--json")
+    made = here.run("gbase", "make", "--workspace", work, *own, path, cwd=work).answer["made"]
+    yield
+    listed = here.run("gbase", "list", *own, cwd=work).answer["prepared"]
+    assert [(one["backend"], one["label"]) for one in listed] == [(backend, "bookworm-i386")]
+    assert [one["key"] for one in listed] == [one["key"] for one in made]
+    key = made[0]["key"]
+    assert here.run("gbase", "remove", *own, key, cwd=work).answer["removed"] == [key]
+    assert here.run("gbase", "list", *own, cwd=work).answer["prepared"] == []
+    assert here.run("gbase", "prune", "--all", *own, cwd=work).answer["removed"] == []
 
 
 def _one_job(locked: Path, work: Path) -> Path:
