@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gbuild.backends.kvm import acceleration, launch, order, saved
+from gbuild.backends.kvm import acceleration, launch, library, order, saved
 from gbuild.backends.kvm.domain import Domain, Shape
 from gbuild.errors import HostFailure, UsageFailure
 from gbuild.model.image import Image
@@ -181,3 +181,17 @@ def test_other_architectures_are_refused() -> None:
         launch.refuse_architecture(replace(plain, image=foreign))
     assert caught.value.hint is not None
     assert "--backend userns" in caught.value.hint
+
+
+def test_a_saved_state_is_wanted_or_not() -> None:
+    assert launch._yes({}, "saved-state")
+    assert launch._yes({"saved-state": "yes"}, "saved-state")
+    assert not launch._yes({"saved-state": "no"}, "saved-state")
+    with pytest.raises(UsageFailure, match="is yes or no, not 'maybe'"):
+        launch._yes({"saved-state": "maybe"}, "saved-state")
+
+
+def test_a_host_without_the_memory_says_how_to_ask_for_less() -> None:
+    said = "process exited: cannot set up guest memory 'pc.ram': Cannot allocate memory"
+    assert library._remedy(said) == "ask for less: -m MIB, or --backend-option memory=MIB"
+    assert library._remedy("Domain not found") is None

@@ -38,7 +38,7 @@ def start(connection: Connection, domain: Domain) -> DomainHandle:
     Raises:
         BackendFailure: libvirt refused.
     """
-    with told(f"libvirt cannot start the target {domain.identity}"):
+    with told(f"libvirt cannot start the target {domain.identity.partition('~')[0]}"):
         return connection.createXML(domain.xml(), 0)
 
 

@@ -62,6 +62,7 @@ class Launch:
         identity = new_id(target_name(spec.name, where="the target's name"))
         refuse_architecture(spec)
         self.site.refuse(spec)
+        _yes(self.options, "saved-state")  # told before anything is made
         boot = self.pieces.boot(spec.image)
         self.connect()  # what nobody answers for needs no entry
         inside = Guest.of(spec, resolver=name_servers() if spec.network else "")
@@ -182,7 +183,7 @@ class Launch:
 
     def _machine(self, domain: Domain) -> str:
         """Start the domain, from a saved state if that is wanted and works; say which it was."""
-        wanted = self.site.saves and self.options.get("saved-state", "yes") == "yes"
+        wanted = self.site.saves and _yes(self.options, "saved-state")
         if wanted and self._restored(domain):
             handle = find(self.connect(), domain.uuid)
             if handle is not None:
@@ -283,3 +284,11 @@ def _number(options: Mapping[str, str], name: str, usual: int) -> int:
     if not given.isdecimal():
         raise UsageFailure(f"the option {name} of the backend kvm is a number, not {given!r}")
     return int(given)
+
+
+def _yes(options: Mapping[str, str], name: str) -> bool:
+    """Say whether an option that is on by itself was left on."""
+    given = options.get(name, "yes")
+    if given not in ("yes", "no"):
+        raise UsageFailure(f"the option {name} of the backend kvm is yes or no, not {given!r}")
+    return given == "yes"

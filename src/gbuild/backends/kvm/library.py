@@ -137,7 +137,14 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except libvirt.libvirtError as error:
-        raise BackendFailure(what, details=(str(error),)) from error
+        text = str(error)
+        raise BackendFailure(what, details=(text,), hint=_remedy(text)) from error
+
+
+def _remedy(text: str) -> str | None:
+    if "Cannot allocate memory" in text:
+        return "ask for less: -m MIB, or --backend-option memory=MIB"
+    return None
 
 
 def find(connection: Connection, uuid: str) -> DomainHandle | None:
