@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 from dataclasses import replace
@@ -14,7 +15,7 @@ from gbuild.backends.lxd.bases import is_base
 from gbuild.backends.lxd.place import Nic, Pool
 from gbuild.backends.lxd.refusals import AWAY, hint_for, spoken
 from gbuild.backends.lxd.websocket import Refused, WebSocket
-from gbuild.errors import BackendFailure, UsageFailure
+from gbuild.errors import BackendFailure, MissingTool, UsageFailure
 from gbuild.image.unified import Unified
 from gbuild.model.image import Image
 from gbuild.model.lock import Archive, Environment
@@ -218,3 +219,21 @@ def test_known_refusals_have_a_hint() -> None:
     assert hint_for("something else") is None
     assert str(hint_for("Network not found", "incus")).startswith("incus network list;")
     assert spoken("sudo lxd init", "incus") == "sudo incus admin init"
+
+
+@pytest.mark.parametrize(
+    ("installed", "command"),
+    [
+        ("lxd", "sudo systemctl start lxd"),
+        ("incusd", "sudo systemctl start incus"),
+        ("", "sudo apt-get install lxd && sudo lxd init"),
+    ],
+)
+def test_a_daemon_that_rests_is_started_and_none_is_installed(
+    monkeypatch: pytest.MonkeyPatch, installed: str, command: str
+) -> None:
+    monkeypatch.setattr(address, "_SOCKETS", ("/nonexistent",))
+    monkeypatch.setattr(shutil, "which", lambda name, path: name == installed)
+    with pytest.raises(MissingTool) as caught:
+        address.find({}, {})
+    assert caught.value.hint == f"{command}, or --backend-option endpoint=https://..."

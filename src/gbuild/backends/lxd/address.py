@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gbuild.errors import MissingTool, UsageFailure
+from gbuild.host.process import CLEAN_ENVIRONMENT
 
 _SOCKETS = (
     "/var/lib/lxd/unix.socket",
@@ -130,8 +132,16 @@ def _local(environment: Mapping[str, str]) -> str:
     raise MissingTool(
         "no LXD or Incus daemon was found on this host",
         details=tuple(f"no socket {path}" for path in _SOCKETS),
-        hint="sudo apt-get install lxd && sudo lxd init, or --backend-option endpoint=https://...",
+        hint=f"{_begin()}, or --backend-option endpoint=https://...",
     )
+
+
+def _begin() -> str:
+    """Return the command after which this host has a daemon: one may be installed, and rest."""
+    for program, name in (("lxd", "lxd"), ("incusd", "incus")):
+        if shutil.which(program, path=CLEAN_ENVIRONMENT["PATH"]):
+            return f"sudo systemctl start {name}"
+    return "sudo apt-get install lxd && sudo lxd init"
 
 
 def _remote(
@@ -155,7 +165,11 @@ def _file(option: str, path: str) -> str:
     if not os.access(path, os.R_OK):
         raise UsageFailure(
             f"the client's {option} cannot be read: {path}",
-            hint=f"--backend-option {option}=FILE (lxc remote generate-certificate makes one)",
+            hint=(
+                f"--backend-option {option}=FILE, or make certificate and key: openssl req -x509"
+                ' -newkey rsa:4096 -nodes -days 3650 -subj "/CN=$USER" -keyout client.key'
+                " -out client.crt"
+            ),
         )
     return os.path.abspath(path)
 

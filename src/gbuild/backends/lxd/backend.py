@@ -64,8 +64,9 @@ class LxdBackend(Backend):
     def prepare(self, image: Image) -> None:
         """Import the image into the server, and make a base of it where that helps."""
         daemon = self._daemon()
+        pool = place.pool(daemon, self.options)  # none is told before half a gigabyte is sent
         wanted = images.ensure(daemon, image, self.store, self.sink)
-        self._starter(daemon).source(image, wanted, place.pool(daemon, self.options))
+        self._starter(daemon).source(image, wanted, pool)
 
     def prepared(self) -> tuple[Prepared, ...]:
         """List the images that the server has for this store."""
