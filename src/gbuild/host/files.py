@@ -55,6 +55,14 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
     Raises:
         OSError: it cannot be written; names ``path``.
     """
+    try:
+        _write_and_rename(path, data, mode)
+    except OSError as error:  # of a full disk it names no file, else the one in between
+        error.filename, error.filename2 = str(path), None
+        raise
+
+
+def _write_and_rename(path: Path, data: bytes, mode: int) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -63,10 +71,8 @@ def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             os.fsync(stream.fileno())
         os.chmod(name, mode)
         os.replace(name, path)
-    except BaseException as error:
+    except BaseException:
         os.unlink(name)
-        if isinstance(error, OSError):  # of a full disk it names no file, else the one in between
-            error.filename, error.filename2 = str(path), None
         raise
 
 

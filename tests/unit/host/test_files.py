@@ -60,6 +60,12 @@ def test_a_full_disk_leaves_the_old_bytes_and_is_told_of_the_file_that_was_meant
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_a_file_that_cannot_be_made_is_called_by_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        write_atomically(tmp_path / "none" / "a", b"")
+    assert caught.value.filename == str(tmp_path / "none" / "a")
+
+
 def test_a_lock_names_its_holder(tmp_path: Path) -> None:
     with (
         locked(tmp_path / "lock", what="it"),
