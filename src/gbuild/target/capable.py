@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gbuild.errors import GbuildError, HostFailure
@@ -180,16 +180,28 @@ def pasta() -> Finding:
 
 
 def control_groups() -> Finding:
-    """Which limits can be held for a whole target."""
+    """Which limits can be held for a whole target; without groups targets run all the same."""
     held = frozenset[str]().union(*(place.controllers for place in cgroup.places()))
     missing = {"memory", "cpu", "pids"} - held
     if not missing:
         return Finding("limits (cgroups)", "ok", "memory, cpu, pids")
     detail = f"unlimited as a whole: {', '.join(sorted(missing))}; only per process"
-    mend = None
+    return Finding("limits (cgroups)", "limited", detail, delegation(sorted(missing)))
+
+
+def delegation(controllers: Iterable[str]) -> str | None:
+    """Return the command that gives this person control groups; without systemd of version 1."""
     if os.path.isdir("/run/systemd/system"):
-        mend = "systemd-run --user --scope -p Delegate=yes -- gbuild ... (not tested)"
-    return Finding("limits (cgroups)", "limited", detail, mend)
+        return "systemd-run --user --scope -p Delegate=yes -- gbuild ... (not tested)"
+    user = os.environ.get("USER") or str(os.geteuid())
+    trees = [f"/sys/fs/cgroup/{name}" for name in controllers]
+    if not all(map(os.path.exists, trees)):
+        return None
+    folders = " ".join(f"{tree}/{user}" for tree in trees)
+    return (
+        f"sudo sh -c 'for g in {folders}; do mkdir -p $g && chown {os.geteuid()} $g"
+        f" $g/cgroup.procs $g/tasks && echo '$$' > $g/cgroup.procs; done'"
+    )
 
 
 def memory(available: int | None = None) -> Finding:

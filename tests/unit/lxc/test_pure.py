@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from gbuild.backends.lxc import LxcBackend, bridge, configuration, ways
-from gbuild.backends.lxc.probe import delegation
 from gbuild.errors import HostFailure, UsageFailure
 from gbuild.host import uplink
 from gbuild.host.sandbox.layout import Directory, Layout
@@ -104,13 +103,6 @@ def test_names_that_are_not_ours_are_never_removed() -> None:
     ours = ("gbb0badcafe", "gbv0badcafe", "gbbuild", "gbbare0", "gbb0badcafe1")
     assert [bridge.is_ours(name) for name in ours] == [True, True, False, False, False]
     assert "gbb" not in bridge._RULES, "the rules are about a set of bridges, and no prefix"
-
-
-def test_the_help_for_control_groups_names_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os.path, "isdir", lambda _: False)
-    command = delegation(["memory", "pids"])
-    assert "/sys/fs/cgroup/memory/" in command
-    assert "/sys/fs/cgroup/pids/" in command
 
 
 def test_an_unknown_way_is_refused_before_anything_is_made(tmp_path: Path) -> None:

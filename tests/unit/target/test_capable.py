@@ -100,3 +100,15 @@ def test_scarce_memory_and_disk_are_limited_not_missing(tmp_path: Path) -> None:
 
 def test_this_process_is_in_no_chroot() -> None:
     assert not probe.in_chroot()
+
+
+@pytest.mark.parametrize(("version_1", "systemd"), [(True, False), (False, False), (False, True)])
+def test_the_help_for_control_groups_is_one_that_helps(
+    monkeypatch: pytest.MonkeyPatch, *, version_1: bool, systemd: bool
+) -> None:
+    monkeypatch.setattr(os.path, "isdir", lambda _: systemd)
+    monkeypatch.setattr(os.path, "exists", lambda _: version_1)
+    command = probe.delegation(["memory", "pids"])
+    assert ("/sys/fs/cgroup/memory/" in (command or "")) == version_1
+    assert ("/sys/fs/cgroup/pids/" in (command or "")) == version_1
+    assert ("systemd-run" in (command or "")) == systemd

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gbuild.backends.lxc.box import PACKAGE, TOOLS
-from gbuild.host import cgroup
 from gbuild.host.process import CLEAN_ENVIRONMENT
 from gbuild.target import capable
 from gbuild.target.backend import Finding
-
-_CONTROLLERS = {"memory", "cpu", "pids"}
 
 
 def findings(environment: Mapping[str, str], store: Path, way: str) -> tuple[Finding, ...]:
@@ -26,7 +22,7 @@ def findings(environment: Mapping[str, str], store: Path, way: str) -> tuple[Fin
         users,
         *(capable.trial(environment) if users.state == "ok" else ()),
         capable.pasta() if way == "pasta" else bridges(),
-        control_groups(),
+        capable.control_groups(),
         capable.memory(),
         capable.disk(store),
     )
@@ -47,27 +43,6 @@ def bridges() -> Finding:
         mend = "sudo apt-get install iproute2 nftables util-linux"
         return Finding(what, "limited", f"no {', '.join(missing)}; {detail}", mend)
     return Finding(what, "ok", "for builds with network: full")
-
-
-def control_groups() -> Finding:
-    """Containers run without control groups of their own, but then as a whole without limits."""
-    held = frozenset[str]().union(*(place.controllers for place in cgroup.places()))
-    if not (missing := _CONTROLLERS - held):
-        return Finding("limits (cgroups)", "ok", "memory, cpu, pids")
-    detail = f"unlimited as a whole: {', '.join(sorted(missing))}; only per process"
-    return Finding("limits (cgroups)", "limited", detail, delegation(sorted(missing)))
-
-
-def delegation(controllers: Iterable[str]) -> str:
-    """Return the command that gives this person control groups."""
-    if os.path.isdir("/run/systemd/system"):
-        return "systemd-run --user --scope -p Delegate=yes -- gbuild ... (not tested)"
-    user = os.environ.get("USER") or str(os.geteuid())
-    folders = " ".join(f"/sys/fs/cgroup/{name}/{user}" for name in controllers)
-    return (
-        f"sudo sh -c 'for g in {folders}; do mkdir -p $g && chown {os.geteuid()} $g"
-        f" $g/cgroup.procs $g/tasks && echo '$$' > $g/cgroup.procs; done'"
-    )
 
 
 def _missing(names: Iterable[str]) -> list[str]:
