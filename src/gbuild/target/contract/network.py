@@ -68,10 +68,10 @@ class NetworkContract(Contract):
     def test_with_a_network_the_outside_is_reached_until_it_is_cut(
         self, start: Start, outside: Outside
     ) -> None:
-        machine = start(name="online", network=True)
-        assert machine.facts["network"] != "none"
-        assert self._reaches(machine, outside.address, outside.port)
-        with _loopback() as (port, seen):
+        with _loopback() as (port, seen):  # before it starts: forwarders look for ports then
+            machine = start(name="online", network=True)
+            assert machine.facts["network"] != "none"
+            assert self._reaches(machine, outside.address, outside.port)
             gateways = self.sh(machine, _GATEWAYS).stdout.decode().split()
             assert self._answers(machine, (*_ALIASES, *gateways), port) == []
         assert seen == []
