@@ -44,26 +44,34 @@ def outside() -> Iterator[Outside]:
 
 
 @pytest.fixture
-def way(folder: Path) -> Iterator[WayOut]:
-    """A way out."""
+def loopback() -> Iterator[tuple[int, list[str]]]:
+    """A server on this host's loopback: its port, and who came."""
+    seen: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=neighbour.greet, args=(server, seen.append), daemon=True).start()
+        yield server.getsockname()[1], seen
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def way(folder: Path, loopback: object) -> Iterator[WayOut]:
+    """A way out, made after the server: that is when ports to hand on are looked for."""
+    del loopback
     way = WayOut(folder / "out", (200000, 200000))
     yield way
     way.close()
 
 
 def test_frames_reach_the_outside_and_never_this_host(
-    way: WayOut, folder: Path, outside: Outside
+    way: WayOut, folder: Path, outside: Outside, loopback: tuple[int, list[str]]
 ) -> None:
-    seen: list[str] = []
-    with socket.create_server(("127.0.0.1", 0)) as server, _plugged(folder / "out") as machine:
-        port = server.getsockname()[1]
-        threading.Thread(target=neighbour.greet, args=(server, seen.append), daemon=True).start()
-        for number, address in enumerate((*_HERE, *_own_addresses())):
+    port, seen = loopback
+    with _plugged(folder / "out") as machine:
+        for number, address in enumerate((*_HERE, *_own_addresses(), *_gateways())):
             machine.sendall(_frame(_syn(address, port, 40_000 + number)))
         machine.sendall(_frame(_syn(outside.address, outside.port, 50_000)))
         assert _answer(machine, outside.address) == _SYN_ACK
         time.sleep(0.5)
-        server.shutdown(socket.SHUT_RDWR)
     assert seen == []
 
 
@@ -98,6 +106,13 @@ def _own_addresses() -> set[str]:
         except OSError:
             return set()
         return {probe.getsockname()[0]}
+
+
+def _gateways() -> set[str]:
+    """Return this host's own gateways, which pasta may take for its loopback."""
+    rows = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
+    ways = (bytes.fromhex(row[2])[::-1] for row in rows if row[1] == "00000000")
+    return {socket.inet_ntoa(way) for way in ways}
 
 
 def _frame(packet: bytes) -> bytes:
