@@ -235,7 +235,8 @@ def _backend(node: pytest.Item | pytest.Collector) -> str:
     if marker := node.get_closest_marker("backend"):
         return str(marker.args[0])
     folder, name = node.path.parent.name, node.path.stem.removeprefix("test_")
-    return next((one for one in (folder, name) if one in _BACKENDS), "")
+    names = (folder, name, name.partition("_")[0])  # such as test_lxd_cluster
+    return next((one for one in names if one in _BACKENDS), "")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
