@@ -97,6 +97,15 @@ class TestVirtualBox(BackendContract):
         assert rule == "builder ALL=(ALL:ALL) NOPASSWD: ALL\n"
         assert machine.facts["sudo"] == "true"
 
+    def test_a_machine_that_is_switched_off_in_mid_build_is_told(
+        self, start: Start, backend: Backend
+    ) -> None:
+        machine = start(name="dying")
+        self.lose(machine, lambda: _ask("controlvm", _of(machine), "poweroff"))
+        assert not machine.alive()
+        machine.stop()
+        self._assert_gone("dying", backend, "switched off")
+
     def test_the_machine_of_an_image_is_closed_and_kept(
         self, backend: Backend, image: Image
     ) -> None:
