@@ -77,30 +77,30 @@ class Servers(Generic[Place, Link]):
 
     def targets(self) -> tuple[TargetInfo, ...]:
         """List the registry's targets; those of a silent server are dead, as far as one can see."""
-        found, silent = [], set()
         with self.once():
-            self._ask_all()
-            for entry in self._registry.entries():
-                alive = False
-                try:
-                    alive = self._registry.alive(entry)
-                except GbuildError as error:
-                    silent.add(error.brief)
-                found.append(entry.info(self._registry.backend, alive=alive))
-        for brief in sorted(silent):
+            states = self._states()
+        for brief in sorted({state.brief for _, state in states if not isinstance(state, bool)}):
             self._warn(f"{brief}: its targets are shown as dead, prune keeps them")
-        return tuple(found)
+        backend = self._registry.backend
+        return tuple(entry.info(backend, alive=state is True) for entry, state in states)
 
     def prune(self, end: Callable[[Entry], None]) -> tuple[str, ...]:
         """``end`` the dead; what cannot be asked or ended now stays listed for the next time.
 
         To be called in :meth:`once`, with whatever else is asked of the servers.
         """
-        self._ask_all()
-        entries = self._registry.entries()
-        removed = tuple(f"target {entry.name}" for entry in entries if self._ended(entry, end))
+        removed = []
+        for entry, state in self._states():
+            if state is True:
+                continue
+            error = self._failure(end, entry) if state is False else state
+            if error is None:
+                removed.append(f"target {entry.name}")
+            else:
+                text = f"{entry.name} stays listed: {error.brief}; if that is gone for good:"
+                self._warn(f"{text} gtarget prune --forget {entry.name}")
         self._registry.sweep()
-        return removed
+        return tuple(removed)
 
     def unsearched(self, error: GbuildError) -> None:
         """Warn that nobody looked on a server for what no entry knows."""
@@ -120,35 +120,41 @@ class Servers(Generic[Place, Link]):
             self._links[place] = known = self._connect(place)
         return known
 
-    def _ask_all(self) -> None:
-        """Connect to all servers side by side: a silent one costs many seconds."""
-        places = dict[Place, None]()
-        for entry in self._registry.entries():
-            with suppress(GbuildError):  # told when it is the entry's turn
-                places[self._place(entry)] = None
+    def _states(self) -> list[tuple[Entry, bool | GbuildError]]:
+        """Say of each target whether it lives, or why nobody says; all are asked side by side.
+
+        A silent server costs many seconds, and so does one member of a cluster.
+        """
+        entries = self._registry.entries()
+        found: dict[str, bool | GbuildError] = {}
+
+        def ask(entry: Entry) -> None:
+            found[entry.id] = self._state(entry)
+
         threads = [
-            threading.Thread(target=self._try, args=(place,), daemon=True)  # ctrl-C need not wait
-            for place in places
+            threading.Thread(target=ask, args=(entry,), daemon=True)  # ctrl-C need not wait
+            for entry in entries
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        return [(entry, found[entry.id]) for entry in entries]
 
-    def _try(self, place: Place) -> None:
-        with suppress(GbuildError):  # remembered, see link
-            self.link(place)
-
-    def _ended(self, entry: Entry, end: Callable[[Entry], None]) -> bool:
+    def _state(self, entry: Entry) -> bool | GbuildError:
+        with suppress(GbuildError):  # remembered, see link: prune needs it of all
+            self.link(self._place(entry))
         try:
-            if self._registry.alive(entry):
-                return False
+            return self._registry.alive(entry)
+        except GbuildError as error:
+            return error
+
+    def _failure(self, end: Callable[[Entry], None], entry: Entry) -> GbuildError | None:
+        try:
             end(entry)
         except GbuildError as error:
-            text = f"{entry.name} stays listed: {error.brief}; if that is gone for good:"
-            self._warn(f"{text} gtarget prune --forget {entry.name}")
-            return False
-        return True
+            return error
+        return None
 
     def _alive(self, entry: Entry, here: Place) -> bool:
         try:

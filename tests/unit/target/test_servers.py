@@ -29,6 +29,7 @@ class World:
     running: set[str] = field(default_factory=set)
     lives: bool = True
     both: threading.Barrier | None = None
+    slow: threading.Barrier | None = None
 
     def __post_init__(self) -> None:
         self.registry = Registry(self.store, "made", alive=self.alive)
@@ -63,6 +64,8 @@ class World:
 
     def alive(self, entry: Entry) -> bool:
         self.servers.link(self.place(entry))
+        if self.slow is not None:
+            self.slow.wait()
         return entry.name in self.running
 
     def end(self, entry: Entry) -> None:
@@ -98,6 +101,16 @@ def test_a_silent_server_costs_the_others_nothing(world: World) -> None:
     assert sorted(world.asked) == ["box", "crate", "shelf"]
     world.servers.targets()
     assert len(world.asked) == 5, "the next list asks the silent again"
+
+
+def test_the_targets_of_one_server_are_asked_about_side_by_side(world: World) -> None:
+    """A member of a cluster that is lost costs many seconds, though the server answers."""
+    world.slow = threading.Barrier(3, timeout=60)
+    for number in range(3):
+        world.add("shelf", f"shelf{number}")
+    world.running.add("shelf2")
+    assert [info.state for info in world.servers.targets()] == ["dead", "dead", "running"]
+    assert world.asked == ["shelf"]
 
 
 def test_prune_ends_what_it_can_and_tells_the_rest(world: World) -> None:
