@@ -1,4 +1,4 @@
-"""What every test gets: no foreign environment, markers by folder, quick ones first.
+"""What every test gets: no foreign environment, markers by folder, an order.
 
 ``bin/test`` runs several workers side by side (pytest-xdist). What is costly to make and never
 changed, such as a store with images, lies in one folder of the run; whoever needs it first makes
@@ -162,12 +162,11 @@ def _rank(item: pytest.Item, slow: Collection[str]) -> tuple[int, int]:
 
 
 def _make_early(items: list[pytest.Item]) -> None:
-    """Let one test of a folder that makes all that is shared begin before the others' first."""
+    """Let one test that makes all that is shared begin first: the longest of those that need it."""
     users = [item for item in items if set(_SHARED) <= set(_fixtures(item))]
     for item in users[:1]:
         items.remove(item)
-        first = next(n for n, one in enumerate(items) if _folder(one) == _folder(item))
-        items.insert(first, item)
+        items.insert(0, item)
 
 
 def _fixtures(item: pytest.Item) -> Collection[str]:
