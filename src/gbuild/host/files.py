@@ -8,7 +8,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -100,9 +100,9 @@ def locked(
     with os.fdopen(descriptor, "r+b") as stream:
         _acquire(stream, what, wait, shared=shared)
         if not shared:
-            stream.truncate(0)
-            stream.write(f"{os.getpid()}\n".encode())
-            stream.flush()
+            with suppress(OSError):  # a full disk: held all the same, by "unknown"
+                os.truncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield stream
 
 

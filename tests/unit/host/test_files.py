@@ -66,6 +66,19 @@ def test_a_file_that_cannot_be_made_is_called_by_its_own_name(tmp_path: Path) ->
     assert caught.value.filename == str(tmp_path / "none" / "a")
 
 
+def test_a_lock_is_held_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with (
+        locked(tmp_path / "lock", what="it"),
+        pytest.raises(Busy, match="it is in use by process unknown"),
+        locked(tmp_path / "lock", what="it", wait=0),
+    ):
+        pass
+
+
 def test_a_lock_names_its_holder(tmp_path: Path) -> None:
     with (
         locked(tmp_path / "lock", what="it"),
