@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -91,7 +92,12 @@ class Common:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder of the run, in the process that starts the workers."""
+    """Make the folder of the run, in the process that starts the workers.
+
+    A shell lets what it starts in the background ignore interrupts, and so would all its children.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         folder = Path(tempfile.mkdtemp(prefix="gbuild-run-", dir="/var/tmp"))
         folder.chmod(0o755)  # mapped users must reach what is below
