@@ -98,7 +98,8 @@ def running() -> Iterator[Cluster]:
             stack.enter_context(_member(f"m{n}", f"{prefix}.{n}", word)) for n in (1, 2)
         )
         _init(first, _seed(first))
-        first.lxc("config", "set", "cluster.offline_threshold", "11")
+        # Members say every 10 seconds that they live; after one has died, up to 6 seconds late.
+        first.lxc("config", "set", "cluster.offline_threshold", "20")
         token = first.lxc("cluster", "add", second.name, "--quiet").split()[-1]
         _init(second, _joining(second, token))
         yield Cluster(word=word, first=first, second=second)
