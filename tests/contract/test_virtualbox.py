@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,9 +23,11 @@ from gbuild.backends.virtualbox import VirtualBoxBackend
 from gbuild.errors import UsageFailure
 from gbuild.host.process import run
 from gbuild.host.store import Store
+from gbuild.model.event import discard
 from gbuild.model.image import Image
 from gbuild.target.backend import Backend, Machine
 from gbuild.target.contract import BackendContract, Start
+from gbuild.target.contract.neighbour import greet
 from gbuild.target.registry import Registry
 
 from . import every_run
@@ -96,6 +100,33 @@ class TestVirtualBox(BackendContract):
         rule = self.out(machine, words.partition("; ")[2], user="root")
         assert rule == "builder ALL=(ALL:ALL) NOPASSWD: ALL\n"
         assert machine.facts["sudo"] == "true"
+
+    def test_before_virtualbox_7_the_gateway_is_not_this_hosts_loopback_either(
+        self, backend: Backend, image: Image
+    ) -> None:
+        release = Path(backend.environment["VBOX_USER_HOME"], "release")
+        release.write_text("6.1.50r161033\n")
+        seen: list[str] = []
+        try:
+            older = VirtualBoxBackend(
+                store=backend.store,
+                environment=backend.environment,
+                sink=discard,
+                options=self.options,
+            )
+            with (
+                socket.create_server(("127.0.0.1", 0)) as server,
+                older.start(self.spec(image, name="older", network=True)) as machine,
+            ):
+                threading.Thread(target=greet, args=(server, seen.append), daemon=True).start()
+                for address in ("10.0.3.2", "10.0.3.4"):
+                    knock = f"timeout 5 bash -c '3<>/dev/tcp/{address}/{server.getsockname()[1]}'"
+                    for user in ("builder", "root"):
+                        assert self.sh(machine, knock, user=user).returncode == 1
+                server.shutdown(socket.SHUT_RDWR)
+        finally:
+            release.unlink()
+        assert seen == []
 
     def test_a_machine_that_is_switched_off_in_mid_build_is_told(
         self, start: Start, backend: Backend

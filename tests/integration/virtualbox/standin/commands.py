@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
     if state.told("broken"):  # a test says: die in the middle
         os.kill(os.getpid(), _KILL)
     if list(argv) == ["--version"]:
-        _say("7.0.20r163906")
+        _say(state.release())
         return 0
     command = _COMMANDS.get(argv[0]) if argv else None
     if command is None:

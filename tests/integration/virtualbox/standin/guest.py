@@ -286,7 +286,9 @@ def _nat(config: dict[str, Any], card: int, net: Path, number: str) -> subproces
     if card == 2:
         mac = config["macaddress2"].lower()
         options += ("--ns-mac-addr", ":".join(mac[n : n + 2] for n in range(0, 12, 2)))
-    if config.get(f"nat-localhostreachable{card}") != "on":
+    # User manual, modifyvm: this option came with 7.0; the gateway always was the loopback before.
+    usual = "on" if state.release().startswith("6") else "off"
+    if config.get(f"nat-localhostreachable{card}", usual) != "on":
         options += ("--no-map-gw",)
     child = _begin(*_PASTA, *options, "--netns", str(net))
     name = options[options.index("-I") + 1]

@@ -34,6 +34,9 @@ _VALUES = {
 }
 """What an option of modifyvm may be; ``--audio`` is gone since 7.0, its parts have names."""
 
+_SINCE_7 = ("audio-enabled", "nat-localhostreachable")
+"""Options that came with 7.0."""
+
 _NUMBERS = {"memory": (4, 2097152), "cpus": (1, 64)}
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _MAC = re.compile(r"[0-9A-Fa-f][02468ACEace][0-9A-Fa-f]{10}")
@@ -193,6 +196,8 @@ def _set(config: dict[str, Any], name: str, value: str, word: str) -> None:
             # INetworkAdapter::MACAddress: twelve hexadecimal digits, and unicast.
             raise Refusal("Invalid MAC address format", INVALID, "NetworkAdapterWrap")
         config[name] = value
+    elif name.startswith(_SINCE_7) and state.release().startswith("6"):
+        raise Syntax(f"Unknown option: {word}")
     elif value in _VALUES.get(name, ()):
         config[name] = value
     else:

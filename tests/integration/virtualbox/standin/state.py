@@ -139,6 +139,15 @@ def new_uuid() -> str:
         return file.read().strip()
 
 
+def release() -> str:
+    """Return what a test says of which release this is, in the file ``release``."""
+    try:
+        with open(f"{_home()}/release") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        return "7.0.20r163906"
+
+
 def told(name: str) -> bool:
     """Say whether a test has left a mark, and take it away."""
     try:
