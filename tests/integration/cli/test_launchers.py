@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -139,6 +140,17 @@ def test_foreign_modules_are_not_imported(ready: Path, tmp_path: Path) -> None:
         (trap / f"{name}.py").write_text("raise SystemExit('imported from the trap')")
     env = {"PYTHONPATH": str(trap), "PYTHONHOME": str(trap), "PYTHONSTARTUP": str(trap / "json.py")}
     assert str(trap) not in str(told(ready, cwd=trap, env=env)["path"])
+
+
+def test_ctrl_c_among_the_imports_leaves_no_traceback(ready: Path) -> None:
+    text = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n"
+    (ready / "src/gbuild/cli/gverify.py").write_text(text)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # else children ignore it
+    try:
+        code, out, err = finish(start(ready))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (code, out, err) == (-signal.SIGINT, "", "")
 
 
 def test_a_link_to_a_launcher_works(ready: Path, tmp_path: Path) -> None:
