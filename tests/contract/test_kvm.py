@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
@@ -203,6 +203,27 @@ class TestKvm(BackendContract):
         return KvmBackend(
             store=backend.store, environment=backend.environment, sink=sink, options=options
         )
+
+
+def test_gbase_lists_and_removes_the_disks(open_folder: Path, common: Common) -> None:
+    store = Store(open_folder / "store")
+    image = bootable(common, store)
+    with libvirt_daemon.running() as uri:
+        options = {"uri": uri}
+        KvmBackend(store=store, environment=os.environ, sink=discard, options=options).prepare(
+            image
+        )
+
+        def gbase(*words: str) -> Any:
+            own = ("--backend", "kvm", "--backend-option", f"uri={uri}", "--store", str(store.root))
+            argv = (sys.executable, "-m", "gbuild.cli.gbase", *words, *own, "--json")
+            return json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
+
+        [disk] = gbase("list")["prepared"]
+        assert (disk["backend"], disk["key"]) == ("kvm", image.key)
+        assert gbase("remove", image.key)["removed"] == [image.key]
+        assert gbase("list")["prepared"] == []
+        assert gbase("prune", "--all")["removed"] == []
 
 
 def test_an_ordinary_user_needs_no_root(open_folder: Path, common: Common) -> None:

@@ -46,6 +46,8 @@ def test_nothing_is_left_of_killed_builds_in_emulated_machines(
         for part in project.root.glob(f"{path.stem}.*"):
             shutil.copy(part, work)
         words = ("--workspace", work, "--backend", "kvm", work / path.name)
+        answer = here.run("gbase", "make", "--json", *words, cwd=work).answer
+        assert (answer["backend"], answer["made"][0]["label"]) == ("kvm", "bookworm-amd64")
         before = _pruned(here, work)  # a daemon that has ended for good may have left something
         for text, delay in (*moments, ("running the build script", 0.2)):
             with here.start("gbuild", *words, cwd=work) as process:

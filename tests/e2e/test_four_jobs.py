@@ -8,10 +8,12 @@ import signal
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.contract import lxd_cluster
 
 from gbuild.formats.lockfile import read_lock
 from gbuild.host.store import Store
@@ -128,11 +130,12 @@ def test_one_of_the_jobs_is_the_same_on_oci(
     commands: Commands, locked_zlib: Path, side_by_side: tuple[Any, str], place: Path
 ) -> None:
     with ready("oci", commands, place) as (here, work):
-        path = _one_job(locked_zlib, work)
+        _copy(locked_zlib, work)
+        path = _some_jobs(work, architectures="i386")
         words = ("--workspace", work, "--backend", "oci", "-j", "1", "--json")
         with _looked_after(here, path, "oci"):
             answer = here.run("gbuild", *words, path, cwd=work).answer
-            _compare(answer, side_by_side[0])
+            _compare(answer, side_by_side[0], "bookworm-i386")
             _build_on(here, path, answer["jobs"][0]["facts"]["image_digest"])
 
 
@@ -149,45 +152,54 @@ def _build_on(here: Commands, path: Path, digest: str) -> None:
 
 @pytest.mark.root
 @pytest.mark.backend("lxd")
-def test_one_of_the_jobs_is_the_same_on_lxd(
+def test_two_of_the_jobs_are_placed_by_a_cluster_of_lxd_and_the_same(
     commands: Commands, locked_zlib: Path, side_by_side: tuple[Any, str], place: Path
 ) -> None:
-    with ready("lxd", commands, place) as (here, work):
-        path = _one_job(locked_zlib, work)
-        words = ("--backend", "lxd", "-j", "1", "--json")
+    """Two at once on two members, neither of which the build names."""
+    _copy(locked_zlib, place)
+    path = _some_jobs(place, architectures="amd64, i386")
+    with lxd_cluster.running() as cluster:
+        told = {**commands.environment, "LXD_DIR": str(cluster.first.folder)}
+        here = replace(commands, environment=told)
         with _looked_after(here, path, "lxd"):
-            _compare(here.run("gbuild", *words, path, cwd=work).answer, side_by_side[0])
+            words = ("--backend", "lxd", "--parallel", "2", "-j", "1", "--json")
+            answer = here.run("gbuild", *words, path, cwd=place).answer
+            assert cluster.first.listing() == []
+    assert {job["facts"]["member"] for job in answer["jobs"]} <= {"m1", "m2"}
+    _compare(answer, side_by_side[0], "bookworm-amd64", "bookworm-i386")
 
 
 @contextmanager
 def _looked_after(here: Commands, path: Path, backend: str) -> Iterator[None]:
-    """Have gbase make a backend's image of the one job before, list, remove and prune it after."""
+    """Have gbase make a backend's images of the jobs before, list, remove and prune them after."""
     work = path.parent
     own = ("--backend", backend, "--json")
     made = here.run("gbase", "make", "--workspace", work, *own, path, cwd=work).answer["made"]
     yield
     listed = here.run("gbase", "list", *own, cwd=work).answer["prepared"]
-    assert [(one["backend"], one["label"]) for one in listed] == [(backend, "bookworm-i386")]
-    assert [one["key"] for one in listed] == [one["key"] for one in made]
-    key = made[0]["key"]
-    assert here.run("gbase", "remove", *own, key, cwd=work).answer["removed"] == [key]
+    assert {one["backend"] for one in listed} == {backend}
+    assert {(one["label"], one["key"]) for one in listed} == {
+        (one["label"], one["key"]) for one in made
+    }
+    for one in made:
+        gone = here.run("gbase", "remove", *own, one["key"], cwd=work).answer
+        assert gone["removed"] == [one["key"]]
     assert here.run("gbase", "list", *own, cwd=work).answer["prepared"] == []
     assert here.run("gbase", "prune", "--all", *own, cwd=work).answer["removed"] == []
 
 
-def _one_job(locked: Path, work: Path) -> Path:
-    """Write a descriptor of bookworm-i386 alone, with the lock of all four."""
-    _copy(locked, work)
+def _some_jobs(work: Path, *, architectures: str) -> Path:
+    """Let the descriptor there build bookworm alone, for some architectures."""
     path = work / "zlib.yml"
-    one = path.read_text().replace("[bookworm, trixie]", "[bookworm]")
-    path.write_text(one.replace("[amd64, i386]", "[i386]"))
+    some = path.read_text().replace("[bookworm, trixie]", "[bookworm]")
+    path.write_text(some.replace("[amd64, i386]", f"[{architectures}]"))
     return path
 
 
-def _compare(answer: Any, four: Any) -> None:
-    """Check that the one job made what it made as one of four."""
-    assert [job["label"] for job in answer["jobs"]] == ["bookworm-i386"]
-    assert len(answer["artifacts"]) == 2
+def _compare(answer: Any, four: Any, *labels: str) -> None:
+    """Check that some jobs made what they made as some of four."""
+    assert [job["label"] for job in answer["jobs"]] == list(labels)
+    assert len(answer["artifacts"]) == 2 * len(labels)
     assert [one for one in answer["artifacts"] if one not in four["artifacts"]] == []
 
 

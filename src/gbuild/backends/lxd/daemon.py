@@ -209,9 +209,7 @@ class Daemon:
         """Find out whether anybody listens: pylxd would leave its socket open if not."""
         if not self.address.remote:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as trial:
-                trial.settimeout(
-                    _CONNECT
-                )  # also: does not wait for room in the line of a frozen one
+                trial.settimeout(_CONNECT)  # a frozen one may have no room in its line
                 trial.connect(self.address.endpoint)
 
     def _check_trust(self, info: Any) -> None:  # noqa: ANN401 - JSON
